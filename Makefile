@@ -1,0 +1,150 @@
+# weir -- `make demo` and `make test` do all that they need; `make help` lists the rest.
+# SPDX-License-Identifier: MIT
+
+LUA         = lua5.4
+LUA_VERSION = 5.4
+PREFIX      = /usr/local
+DESTDIR     =
+OUT         = build
+
+CFLAGS      = -O2
+WARNINGS    = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes
+# Debian's name for it, the names of others, and where it most often is.
+LUA_CFLAGS  = $(shell pkg-config --cflags lua5.4 2>/dev/null || pkg-config --cflags lua-5.4 2>/dev/null \
+                || pkg-config --cflags lua54 2>/dev/null || echo -I/usr/include/lua5.4 -I/usr/local/include/lua5.4)
+BASE_FLAGS  = -std=c11 -fPIC -fvisibility=hidden $(WARNINGS) -Icsrc
+SHARED      = -shared
+SANITIZE    = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+CORE        = $(OUT)/weir/core.so
+SOURCES    := $(wildcard csrc/*.c csrc/*.h csrc/kernel/*.c csrc/kernel/*.h csrc/bind/*.c csrc/bind/*.h)
+KERNEL     := $(wildcard csrc/kernel/*.c)
+EXPLORERS  := $(wildcard spec/kernel/*_explore.c)
+MODULES    := $(filter-out %/meta.lua,$(wildcard lua/weir/*.lua))
+
+# Programs, the specs and the programs that these start find the tree's modules and this build's core.
+WITH_TREE   = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
+              LUA_CPATH='$(CURDIR)/$(OUT)/?.so;;' WEIR_BUILD='$(OUT)'
+BUSTED      = busted --lua="$$(command -v $(LUA))"
+SPECS       = spec
+# On one Lua, for the checkers: busted's own script would start a second one.
+BUSTED_IN   = $(LUA) "$$(command -v busted)" --ignore-lua
+
+.PHONY: all help build demo test check check-asan check-valgrind run lint warnings kernel-check kernel-test asan valgrind \
+        docs bench bench-check dist install uninstall clean symbols
+
+all: build
+
+help:
+	@echo 'make demo         install what is missing, build, index the Lua files of this machine'
+	@echo 'make test         install what is missing, build, run every spec'
+	@echo 'make build        the core alone: $(CORE)'
+	@echo 'make check        every spec, on what is there (SPECS=spec/mpsc_spec.lua for one)'
+	@echo 'make run FILE=examples/01-words.lua'
+	@echo 'make kernel-test  the explorers of the C kernel, under ASan and UBSan'
+	@echo 'make asan         the suite under ASan and UBSan     make valgrind   under memcheck'
+	@echo 'make lint         luacheck                           make docs       the HTML pages'
+	@echo 'make bench        figures                            make bench-check  against the recorded ones'
+	@echo 'make install      with DESTDIR, PREFIX, LUA_VERSION  make uninstall, make clean'
+
+build: $(CORE)
+
+$(CORE): $(SOURCES) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE_FLAGS) $(CFLAGS) $(LUA_CFLAGS) $(SHARED) $(LDFLAGS) -o $@ csrc/weir.c
+
+# ---- the two commands -------------------------------------------------------------------------------
+
+demo:
+	@sh tools/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@$(WITH_TREE) $(LUA) examples/index.lua
+
+test:
+	@sh tools/setup.sh test
+	@$(MAKE) --no-print-directory check
+
+check: build symbols
+	@$(WITH_TREE) $(BUSTED) $(SPECS)
+
+run: build
+	@$(WITH_TREE) $(LUA) $(FILE) $(ARGS)
+
+# ---- checks -----------------------------------------------------------------------------------------
+
+# Nothing but the one entry point leaves the core.
+symbols: build
+	@exported=$$(nm -D --defined-only $(CORE) | awk '{ print $$3 }' | grep -v '^_' | sort); \
+	[ "$$exported" = luaopen_weir_core ] || { echo "$(CORE) exports:" $$exported; exit 1; }
+
+lint:
+	luacheck --quiet lua spec examples bench rockspec/*.rockspec .luacheckrc
+
+# The kernel knows nothing of Lua: each file compiles alone, without Lua's include path.
+kernel-check:
+	@for file in $(KERNEL); do \
+	  $(CC) -std=c11 -Werror $(WARNINGS) -Icsrc -fsyntax-only $$file || exit 1; \
+	done
+
+# For a caller that adds to them.
+warnings:
+	@echo '$(WARNINGS)'
+
+kernel-test: kernel-check
+	@mkdir -p $(OUT)/kernel
+	@for file in $(EXPLORERS); do \
+	  program=$(OUT)/kernel/$$(basename $$file .c); \
+	  $(CC) -std=c11 -O1 -g $(SANITIZE) $(WARNINGS) -Icsrc -o $$program $$file || exit 1; \
+	  echo "$$program"; $$program || exit 1; \
+	done
+
+# Programs that the specs start inherit the checker; what they start besides is not ours, so no leak check here.
+asan:
+	@$(MAKE) --no-print-directory check-asan OUT=build/asan CFLAGS='-O1 -g $(SANITIZE)'
+
+check-asan: build
+	@$(WITH_TREE) WEIR_CHECKER=asan ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	  $(BUSTED_IN) $(SPECS)
+
+# Memcheck is some thirty times slower: what would take it minutes is tagged #slow.
+valgrind:
+	@$(MAKE) --no-print-directory check-valgrind OUT=build/valgrind CFLAGS='-O1 -g'
+
+check-valgrind: build
+	@$(WITH_TREE) WEIR_CHECKER=valgrind valgrind --quiet --error-exitcode=99 --leak-check=full \
+	  --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+	  $(BUSTED_IN) --exclude-tags=slow $(SPECS)
+
+# ---- papers and figures -----------------------------------------------------------------------------
+
+docs:
+	@$(MAKE) --no-print-directory -C docs OUT=$(CURDIR)/$(OUT)/docs
+
+bench: build
+	@$(WITH_TREE) $(MAKE) --no-print-directory -C bench bench
+
+bench-check: build
+	@$(WITH_TREE) $(MAKE) --no-print-directory -C bench check
+
+# ---- packages ---------------------------------------------------------------------------------------
+
+# What rockspec/weir-$(VERSION)-1.rockspec names as its source.
+VERSION = 0.1.0
+dist:
+	@mkdir -p $(OUT)
+	git archive --prefix=weir-$(VERSION)/ -o $(OUT)/weir-$(VERSION).tar.gz HEAD
+
+LIB_DIR   = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)/weir
+SHARE_DIR = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/weir
+
+install: build
+	install -d '$(LIB_DIR)' '$(SHARE_DIR)'
+	install -m 755 $(CORE) '$(LIB_DIR)/core.so'
+	install -m 644 $(MODULES) '$(SHARE_DIR)'
+
+uninstall:
+	rm -rf '$(LIB_DIR)' '$(SHARE_DIR)'
+
+clean:
+	rm -rf $(OUT)
