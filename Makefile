@@ -48,6 +48,7 @@ help:
 	@echo 'make install      with DESTDIR, PREFIX, LUA_VERSION  make uninstall, make clean'
 
 build: $(CORE)
+	@:
 
 $(CORE): $(SOURCES) Makefile
 	@mkdir -p $(@D)
@@ -129,11 +130,14 @@ bench-check: build
 
 # ---- packages ---------------------------------------------------------------------------------------
 
-# What rockspec/weir-$(VERSION)-1.rockspec names as its source.
+# What a release is: an archive, and the rockspec that says where it lies (URL=https://...).
 VERSION = 0.1.0
+DIST    = $(OUT)/dist
+URL     = file://$(CURDIR)/$(DIST)/weir-$(VERSION).tar.gz
 dist:
-	@mkdir -p $(OUT)
-	git archive --prefix=weir-$(VERSION)/ -o $(OUT)/weir-$(VERSION).tar.gz HEAD
+	@rm -rf $(DIST) && mkdir -p $(DIST)
+	git archive --prefix=weir-$(VERSION)/ -o $(DIST)/weir-$(VERSION).tar.gz HEAD
+	sed 's|^  url = .*|  url = "$(URL)",|' rockspec/weir-$(VERSION)-1.rockspec >$(DIST)/weir-$(VERSION)-1.rockspec
 
 LIB_DIR   = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)/weir
 SHARE_DIR = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/weir

@@ -2,9 +2,9 @@ rockspec_format = "3.0"
 package = "weir"
 version = "0.1.0-1"
 
--- The archive that `make dist` writes, beside the rockspec.
+-- `make dist URL=...` writes the archive, and beside it this file with its address.
 source = {
-  url = "file://weir-0.1.0.tar.gz",
+  url = "https://weir.invalid/weir-0.1.0.tar.gz",
   dir = "weir-0.1.0",
 }
 

@@ -2,9 +2,9 @@ rockspec_format = "3.0"
 package = "weir"
 version = "scm-1"
 
--- `luarocks make` builds the tree it stands in and never reads this.
+-- `luarocks make` builds the tree that it is called in and never reads this: it waits for a public address.
 source = {
-  url = "git+file://.",
+  url = "git+https://weir.invalid/weir.git",
 }
 
 description = {
