@@ -55,8 +55,9 @@ function bench.report_bytes(name, per_resident, per_live, count)
   out(name, "bytes", per_resident, 0, per_live, count)
 end
 
--- A measurement whose answer is wrong is no measurement.
+-- A measurement whose answer is wrong is no measurement. (Hollow functions have no answers.)
 function bench.expect(got, wanted)
+  if current.peer == "hollow" then return end
   if got ~= wanted then
     error(("%s on %s: got %s, expected %s"):format(current.name, current.peer, got, wanted), 2)
   end
@@ -70,7 +71,7 @@ bench.now = now
 -- body(api, n): asks the peer's api, which has the shape of weir's, n times.
 function bench.ask(question, body)
   local peer = arg[1] or "weir"
-  if question.only and question.only ~= peer then return end
+  if question.only and question.only ~= peer and peer ~= "hollow" then return end
   local api = require("peers." .. peer)
   if not question.only and not api[question.needs or "run"] then return end
   current = { name = question.name, unit = question.unit or "ns", peer = peer }

@@ -32,6 +32,7 @@
 #endif
 
 int luaopen_bench_floor (lua_State *L);
+int luaopen_bench_hollow (lua_State *L);
 
 typedef struct Count {
   lua_Integer blocks;
@@ -160,6 +161,7 @@ int main (int argc, char **argv) {
   luaL_openlibs(L);
   preload(L, "bench.host", open_host);
   preload(L, "bench.floor", luaopen_bench_floor);
+  preload(L, "bench.hollow", luaopen_bench_hollow);
   status = run(L, argc, argv);
   if (status != LUA_OK) fprintf(stderr, "%s\n", lua_tostring(L, -1));
   fflush(stdout);
