@@ -7,7 +7,7 @@ PREFIX      = /usr/local
 DESTDIR     =
 OUT         = build
 
-CFLAGS      = -O2
+CFLAGS      = -O2 -DNDEBUG
 WARNINGS    = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes
 # Debian's name for it, the names of others, and where it most often is.
 LUA_CFLAGS  = $(shell pkg-config --cflags lua5.4 2>/dev/null || pkg-config --cflags lua-5.4 2>/dev/null \
@@ -20,7 +20,8 @@ CORE        = $(OUT)/weir/core.so
 SOURCES    := $(wildcard csrc/*.c csrc/*.h csrc/kernel/*.c csrc/kernel/*.h csrc/bind/*.c csrc/bind/*.h)
 KERNEL     := $(wildcard csrc/kernel/*.c)
 EXPLORERS  := $(wildcard spec/kernel/*_explore.c)
-MODULES    := $(filter-out %/meta.lua,$(wildcard lua/weir/*.lua))
+# What `require` finds; lua/weir/meta/ is for editors.
+MODULES    := $(filter-out lua/weir/meta%,$(wildcard lua/weir/*.lua lua/weir/*/*.lua))
 
 # Programs, the specs and the programs that these start find the tree's modules and this build's core.
 WITH_TREE   = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
@@ -30,7 +31,7 @@ SPECS       = spec
 # On one Lua, for the checkers: busted's own script would start a second one.
 BUSTED_IN   = $(LUA) "$$(command -v busted)" --ignore-lua
 
-.PHONY: all help build demo test check check-asan check-valgrind run lint warnings kernel-check kernel-test asan valgrind \
+.PHONY: all help build demo test check check-asserting check-asan check-valgrind run lint warnings kernel-check kernel-test asan valgrind \
         docs bench bench-check dist install uninstall clean symbols
 
 all: build
@@ -65,7 +66,11 @@ test:
 	@sh tools/setup.sh test
 	@$(MAKE) --no-print-directory check
 
-check: build symbols
+# Assertions are off in what is installed, and on in what is tested.
+check: symbols
+	@$(MAKE) --no-print-directory check-asserting OUT=build/test CFLAGS='-O2 -g'
+
+check-asserting: build
 	@$(WITH_TREE) $(BUSTED) $(SPECS)
 
 run: build
@@ -95,8 +100,8 @@ kernel-test: kernel-check
 	@mkdir -p $(OUT)/kernel
 	@for file in $(EXPLORERS); do \
 	  program=$(OUT)/kernel/$$(basename $$file .c); \
-	  $(CC) -std=c11 -O1 -g $(SANITIZE) $(WARNINGS) -Icsrc -o $$program $$file || exit 1; \
-	  echo "$$program"; $$program || exit 1; \
+	  $(CC) -std=c11 -O1 -g $(SANITIZE) $(WARNINGS) -Icsrc/kernel -o $$program $$file $(KERNEL) || exit 1; \
+	  $$program || exit 1; \
 	done
 
 # Programs that the specs start inherit the checker; what they start besides is not ours, so no leak check here.
@@ -139,16 +144,19 @@ dist:
 	git archive --prefix=weir-$(VERSION)/ -o $(DIST)/weir-$(VERSION).tar.gz HEAD
 	sed 's|^  url = .*|  url = "$(URL)",|' rockspec/weir-$(VERSION)-1.rockspec >$(DIST)/weir-$(VERSION)-1.rockspec
 
-LIB_DIR   = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)/weir
-SHARE_DIR = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/weir
+LIB_DIR   = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
+SHARE_DIR = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)
 
 install: build
-	install -d '$(LIB_DIR)' '$(SHARE_DIR)'
-	install -m 755 $(CORE) '$(LIB_DIR)/core.so'
-	install -m 644 $(MODULES) '$(SHARE_DIR)'
+	@mkdir -p '$(LIB_DIR)/weir'
+	install -m 755 $(CORE) '$(LIB_DIR)/weir/core.so'
+	@for file in $(MODULES:lua/%=%); do \
+	  mkdir -p "$(SHARE_DIR)/$$(dirname $$file)" && install -m 644 lua/$$file "$(SHARE_DIR)/$$file" || exit 1; \
+	done
+	@echo 'installed below $(DESTDIR)$(PREFIX) for Lua $(LUA_VERSION)'
 
 uninstall:
-	rm -rf '$(LIB_DIR)' '$(SHARE_DIR)'
+	rm -rf '$(LIB_DIR)/weir' '$(SHARE_DIR)/weir'
 
 clean:
 	rm -rf $(OUT)

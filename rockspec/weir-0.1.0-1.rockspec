@@ -25,7 +25,7 @@ dependencies = {
 build = {
   type = "builtin",
   modules = {
-    ["weir.core"] = { sources = { "csrc/weir.c" }, incdirs = { "csrc" } },
+    ["weir.core"] = { sources = { "csrc/weir.c" }, incdirs = { "csrc" }, defines = { "NDEBUG" } },
     ["weir"] = "lua/weir/init.lua",
     ["weir.actor"] = "lua/weir/actor.lua",
     ["weir.console"] = "lua/weir/console.lua",
