@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: MIT */
+/*
+** bind.h -- what the binding's files share: objects, handles, tasks, waits.
+**
+**   Object        a userdata whose first word is a tag: which kind, and alive
+**    '- Handle    an Object that one task at a time may own, that moves and drops
+**   Task          a coroutine, its one Parking, its one deadline
+**   Slot          a coroutine that is used for one task (or frame) after another
+**   Frame         a nested coroutine of a task: weir.wrap, timeout, scope ...
+**   Op            how one thing is waited for: try, look, stand in line
+*/
+#ifndef WEIR_BIND_H
+#define WEIR_BIND_H
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "../kernel/kernel.h"
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#define WEIR_EXPORT __attribute__((visibility("default")))
+#define WEIR_COLD __attribute__((cold, noinline))
+#define WEIR_LIKELY(x) __builtin_expect(!!(x), 1)
+#define WEIR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#elif defined(_WIN32)
+#define WEIR_EXPORT __declspec(dllexport)
+#define WEIR_COLD
+#define WEIR_LIKELY(x) (x)
+#define WEIR_UNLIKELY(x) (x)
+#else
+#define WEIR_EXPORT
+#define WEIR_COLD
+#define WEIR_LIKELY(x) (x)
+#define WEIR_UNLIKELY(x) (x)
+#endif
+
+/* ---- the version shim -------------------------------------------------- */
+
+/* Close a coroutine, running its <close> variables: lua_closethread from 5.4.6 on. */
+static inline int weirL_closethread (lua_State *co, lua_State *from) {
+#if LUA_VERSION_NUM >= 505 || (LUA_VERSION_NUM == 504 && LUA_VERSION_RELEASE_NUM >= 50406)
+  return lua_closethread(co, from);
+#else
+  (void)from;
+  return lua_resetthread(co);
+#endif
+}
+
+/* ---- objects and handles ----------------------------------------------- */
+
+/* every kind; the order is that of the table in object.c */
+typedef enum KindId {
+  MPSC_SENDER, MPSC_RECEIVER, MPSC_WEAK, MPSC_PERMIT, MPSC_RESERVATION,
+  MPMC_SENDER, MPMC_RECEIVER, MPMC_WEAK,
+  ONESHOT_SENDER, ONESHOT_RECEIVER,
+  WATCH_SENDER, WATCH_RECEIVER,
+  BROADCAST_SENDER, BROADCAST_RECEIVER, BROADCAST_WEAK,
+  SEMAPHORE_PERMIT, MUTEX_GUARD, READ_GUARD, WRITE_GUARD,
+  DROP_GUARD, JOIN_SET, BOX,
+  LAST_HANDLE = BOX,              /* the rest is shared, and never moves */
+  TASK, TOKEN, TIMER, INTERVAL, SEMAPHORE, NOTIFY, MUTEX, RWLOCK, BARRIER,
+  ONCE, CLOSED,
+  KINDS
+} KindId;
+
+enum {
+  TAG_LIVE = 0x57656900,          /* "Wei" and the kind */
+  TAG_SPENT = 0x77656900          /* "wei" and the kind: closed or moved */
+};
+
+typedef struct Object {
+  uint32_t tag;                   /* first word of every userdata; 0 once finalised */
+  uint32_t waits;                 /* handles: waits going on through this one */
+} Object;
+
+/*
+** Handle: 32 bytes, since a program may have a million.
+** user value 1: the object at the other end of `end` (keeps it alive)
+** user value 2: where it was made, if weir.debug was on
+*/
+typedef struct Handle {
+  Object o;
+  void *end;                      /* the channel (or the like) */
+  union {
+    weir_Link owned;              /* in its owner's list, or the scheduler's `loose` */
+    struct {                      /* when spent: */
+      uint32_t how;               /* an enum Spent */
+      uint32_t task, place;       /* SPENT_TASK: which, and where it was spawned */
+    } spent;
+  } u;
+} Handle;
+
+enum Spent { SPENT_CLOSED, SPENT_TASK, SPENT_CHANNEL, SPENT_MOVED, SPENT_SENT,
+             SPENT_TAKEN };
+
+struct Op;
+struct Scheduler;
+
+typedef struct Kind {
+  const char *name;               /* "mpsc.Sender" */
+  const char *noun;               /* "sender", for sentences */
+  const char *keep;               /* how to keep one when it moves; or NULL */
+  size_t size;
+  const struct Op *op;            /* as a branch of select; or NULL */
+  const struct Op *closed;        /* senders: the wait of tx:closed(); or NULL */
+  void (*drop) (lua_State *L, struct Scheduler *S, Handle *h, int i);
+  void (*cut) (Handle *h);        /* tell those who wait through this handle */
+  int (*fill) (const Object *o, char *text, size_t size);  /* "3 of 16 buffered"; or NULL */
+  bool values;                    /* its drop touches Lua values: it needs `i` */
+} Kind;
+
+const Kind *weirL_kind (KindId k);
+
+static inline KindId weirL_kindof (const Object *o) {
+  return (KindId)(o->tag & 0xff);
+}
+
+/* ---- waiting ----------------------------------------------------------- */
+
+enum { WEIR_PENDING = -1 };
+
+/*
+** Op: one way of waiting. `i` is the stack index of the object; a value that
+** goes with it (a message to send) stands at i + 1.
+*/
+typedef struct Op {
+  const char *name;               /* "recv" */
+  /* Complete now if it can: results pushed, their number; or WEIR_PENDING.
+  ** `won`: the waiter that was granted or told, NULL when trying afresh. */
+  int (*poll) (lua_State *L, int i, weir_Waiter *won);
+  bool (*ready) (lua_State *L, int i);          /* could poll complete? changes nothing */
+  /* stand in line, and say through which handle if any; cannot fail */
+  void (*enter) (lua_State *L, int i, weir_Waiter *w);
+  void (*guard) (lua_State *L, int i);          /* raises if it must not wait; or NULL */
+  bool counts;                    /* its outcomes have 0 in place of nil */
+} Op;
+
+/* ---- scheduler --------------------------------------------------------- */
+
+typedef struct Block Block;
+
+/* a coroutine and whoever uses it */
+typedef struct Slot {
+  lua_State *co;                  /* NULL: none made yet; anchored by the threads table */
+  struct Task *task;              /* whose base coroutine it is now; or NULL */
+  weir_Waiter *branches;          /* block for its task's selects, anchored likewise */
+  uint32_t nbranches;
+  uint32_t next;                  /* in a free list */
+  bool exposed;                   /* coroutine.running gave it away: not used again */
+} Slot;
+
+enum { NO_SLOT = 0 };             /* slot numbers begin at 1, like table indices */
+
+typedef struct Place {            /* where something was spawned */
+  const char *source;             /* compared, and verified with `text` */
+  int line;
+  uint32_t id;                    /* index into the places table */
+  char text[LUA_IDSIZE];
+} Place;
+
+enum { PLACES = 64, BUDGET = 128, IDLE_MAX = 1024 };
+
+/* user values of the scheduler */
+enum { UV_THREADS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED, UV_METAS,
+       UV_NAMES, UV_TRACES, UV_HOOKS, UV_SLOTS, UV_COUNT = UV_SLOTS };
+/* fields of the hooks table */
+enum { HOOK_ERROR = 1, HOOK_WAKE, HOOK_COMPOSITE, HOOK_RUNNING };
+
+typedef struct Scheduler {
+  Object o;
+  weir_Link ready;                /* Tasks, first come first served */
+  weir_Link batch;                /* those of the turn going on */
+  weir_Deadlines deadlines;
+  struct Task *current;           /* running, or being closed */
+  struct Task *main;              /* of the run going on */
+  int budget;                     /* operations until the current task gives way */
+  bool running;                   /* inside weir.run or loop.step */
+  bool main_done;
+  bool paused;                    /* the clock is virtual */
+  bool debug;
+  bool on_wake;                   /* a hook is registered, and to be called */
+  bool woken;                     /* work appeared while nobody ran it */
+  double clock;                   /* virtual now */
+  Slot *slots;                    /* [1 .. nslots] */
+  uint32_t nslots, capslots;
+  uint32_t idle, nidle;           /* slots with a coroutine at rest */
+  uint32_t bare;                  /* slots without one */
+  uint32_t ntasks;                /* unfinished */
+  uint32_t next_id;
+  uint32_t nplaces;
+  uint32_t depth;                 /* of drops within drops */
+  uint32_t collected;             /* live handles that the collector dropped */
+  weir_Link loose;                /* live handles that no task owns */
+  uint64_t random[2];             /* of select; math.random is left alone */
+  lua_Hook hook;                  /* of the state, as last seen: a new one is an interrupt */
+  const void *meta[KINDS];        /* addresses of the metatables */
+  const void *trace;              /* tracing: see trace.c; NULL when off */
+  Place place[PLACES];            /* cache of the places table */
+} Scheduler;
+
+/* ---- tasks and frames -------------------------------------------------- */
+
+enum Status { READY, RUNNING, WAITING, DONE, FAILED, ABORTED };
+
+/* user value 1: its result, its error, or a table of several results; 2, of a
+** Member: the set */
+typedef struct Task {
+  Object o;                       /* o.waits: number of results once done */
+  Scheduler *S;
+  weir_Link ready;                /* in the ready list, or alone */
+  weir_Parking parking;
+  weir_Waiter self;               /* the branch of a plain wait */
+  weir_Deadline due;              /* of the wait going on */
+  weir_Link owned;                /* handles, first got first */
+  weir_Link joiners;
+  lua_State *L;                   /* its innermost coroutine */
+  struct Frame *frames;           /* innermost first */
+  const Op *op;                   /* of the wait going on; NULL: a select, or none */
+  uint32_t id, slot, place;
+  int pass;                       /* values on top of L for its next resume */
+  uint8_t status;                 /* an enum Status */
+  bool aborting;                  /* to be ended at its turn */
+  bool expired;                   /* a frame's time is over: cut at the next wait */
+  bool timed_out;                 /* `due` came */
+  bool closing;                   /* its <close> variables run: no waits */
+  bool grouped;                   /* it is a Member */
+  bool calling;                   /* in tx:call(): index 2 of L is the oneshot it waits on */
+  bool close_failed;              /* a <close> variable raised, while it was being ended;
+                                     user value 1 is that error */
+} Task;
+
+struct JoinSet;
+
+typedef struct Member {           /* a task of a join set or scope */
+  Task task;
+  struct JoinSet *set;            /* NULL: detached, or the set is gone */
+  weir_Link link;                 /* among the set's running, or its ended */
+  uint32_t nth;                   /* order of spawning in the set */
+} Member;
+
+typedef enum FrameKind { FRAME_WRAP, FRAME_TIMEOUT, FRAME_TOKEN, FRAME_SCOPE } FrameKind;
+
+/* A function of a task that runs in a coroutine of its own, so that it can be
+** ended without its help. */
+typedef struct Frame {
+  Object o;
+  Task *task;
+  struct Frame *outer;
+  lua_State *co;
+  weir_Link owned;                /* what the function got; not for weir.wrap */
+  weir_Deadline due;              /* FRAME_TIMEOUT */
+  weir_Parking parking;           /* FRAME_TOKEN: for the cancellation */
+  weir_Waiter waiter;
+  struct JoinSet *set;            /* FRAME_SCOPE */
+  uint32_t slot;
+  uint8_t kind;
+  bool stuck;                     /* entered where Lua cannot yield */
+  bool expired;                   /* to be cut at the next wait */
+  bool cut;                       /* its function is to be closed now */
+  bool over;                      /* FRAME_SCOPE: the body has ended, its tasks not yet */
+  bool failed;                    /* FRAME_SCOPE: with an error, on top of the stack */
+} Frame;
+
+/* object.c */
+int weirL_error (lua_State *L, const char *fmt, ...);
+Object *weirL_object (lua_State *L, int i);
+void *weirL_check (lua_State *L, int i, KindId k);
+void *weirL_test (lua_State *L, int i, KindId k);
+void *weirL_new (lua_State *L, Scheduler *S, KindId k, size_t size, int nuv);
+void weirL_pushmeta (lua_State *L, Scheduler *S, KindId k);
+const char *weirL_typename (lua_State *L, int i);
+void weirL_push_spent (lua_State *L, int i, const Handle *h);
+int weirL_badspent (lua_State *L, int i, const Handle *h);
+void *weirL_handle_check (lua_State *L, int i, KindId k);
+Handle *weirL_handle (lua_State *L, int i);
+Handle *weirL_handle_new (lua_State *L, Scheduler *S, KindId k, int end_i, void *end);
+Handle *weirL_handle_prepare (lua_State *L, int i);
+void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,
+                          enum Spent how, const Task *to);
+void weirL_handle_anchor (lua_State *L, int i);
+void weirL_handle_own (lua_State *L, Scheduler *S, Handle *h, int i);
+void weirL_handle_disown (lua_State *L, Scheduler *S, Handle *h);
+void weirL_handle_drop (lua_State *L, Scheduler *S, Handle *h, int i);
+void weirL_handle_spend (Handle *h, enum Spent how);
+void weirL_drop_owned (lua_State *L, Scheduler *S, weir_Link *owned);
+void weirL_drop_message (lua_State *L, Scheduler *S, int i);
+void weirL_register (lua_State *L, int S, KindId k, const luaL_Reg *methods,
+                     const luaL_Reg *meta);
+int weirL_handle_dropmethod (lua_State *L);
+
+/* scheduler.c */
+/* every function of weir has the scheduler as its first upvalue */
+static inline Scheduler *weirL_scheduler (lua_State *L) {
+  return (Scheduler *)lua_touserdata(L, lua_upvalueindex(1));
+}
+uint32_t weirL_place (lua_State *L, Scheduler *S);
+void weirL_pushfunction (lua_State *L, lua_CFunction f);
+double weirL_clock (const Scheduler *S);
+double weirL_optseconds (lua_State *L, int arg);
+double weirL_seconds (lua_State *L, int arg);
+void weirL_make_ready (Task *t);
+void weirL_notice (lua_State *L, Scheduler *S);
+bool weirL_turn (lua_State *L, Scheduler *S);
+bool weirL_budget_spent (lua_State *L, Scheduler *S);
+static inline bool weirL_spent (lua_State *L, Scheduler *S) {
+  return WEIR_UNLIKELY(--S->budget < 0) && weirL_budget_spent(L, S);
+}
+void weirL_uv (lua_State *L, int uv);
+int weirL_give_way (lua_State *L, Scheduler *S, lua_CFunction again);
+uint32_t weirL_slot_take (lua_State *L, Scheduler *S);
+void weirL_slot_release (lua_State *L, Scheduler *S, uint32_t slot, bool clean);
+uint32_t weirL_random (Scheduler *S, uint32_t n);
+weir_Waiter *weirL_branches (lua_State *L, Scheduler *S, Task *t, uint32_t n);
+void weirL_open_scheduler (lua_State *L, int S);
+
+/* wait.c */
+Task *weirL_may_wait (lua_State *L, Scheduler *S, const char *verb);
+int weirL_await (lua_State *L, Scheduler *S, const Op *op, int timeout,
+                 lua_CFunction again);
+int weirL_park (lua_State *L, Task *t, lua_KContext ctx, lua_KFunction k);
+void weirL_wait_over (Task *t);
+void weirL_wait_start (lua_State *L, Task *t, double timeout);
+void weirL_through (weir_Waiter *w, Handle *h);
+void weirL_cut_short (lua_State *L, Task *t);
+static inline bool weirL_live (const void *o) {
+  return (((const Object *)o)->tag & ~0xffu) == TAG_LIVE;
+}
+
+/* task.c */
+void weirL_push_task (lua_State *L, Scheduler *S, const Task *t);
+void weirL_resume (lua_State *L, Scheduler *S, Task *t);
+void weirL_abort (Task *t);
+Task *weirL_spawn (lua_State *L, Scheduler *S, int f, struct JoinSet *set, bool moves);
+void weirL_blame (lua_State *L, const Task *t, int err, int trace);
+void weirL_push_name (lua_State *L, Scheduler *S, const Task *t);
+void weirL_push_place (lua_State *L, Scheduler *S, uint32_t place);
+int weirL_push_results (lua_State *L, int i, const Task *t);
+weir_Link *weirL_owner (Task *t);
+void weirL_open_task (lua_State *L, int S);
+extern const Op weirL_join_op;
+
+/* frame.c */
+bool weirL_close_frames (lua_State *L, Scheduler *S, Task *t, const Frame *until);
+void weirL_frame_expire (Frame *f);
+void weirL_open_frame (lua_State *L, int S);
+int weirL_run_until_cancelled (lua_State *L);
+
+/* join_set.c */
+typedef struct JoinSet {
+  Object o;
+  Scheduler *S;
+  weir_Permits room;              /* limit minus unfinished tasks */
+  weir_Link running, ended;       /* Members */
+  weir_Link waiting;              /* for the end of a task */
+  uint32_t limit, nrunning, nended, spawned;
+  uint32_t first_failed;          /* nth of the first in `ended` that did not return */
+  Frame *scope;                   /* the scope whose set this is; or NULL */
+  bool failed;                    /* scope: a member failed; its error is user value 2 */
+  bool dropped;
+} JoinSet;
+void weirL_set_ended (lua_State *L, Scheduler *S, Member *m, int task);
+bool weirL_set_answers (const Task *t);
+void weirL_set_abort (JoinSet *set);
+void weirL_open_join_set (lua_State *L, int S);
+JoinSet *weirL_set_new (lua_State *L, Scheduler *S, uint32_t limit);
+
+/* time.c */
+void weirL_timer_fire (weir_Deadline *due);
+void weirL_open_time (lua_State *L, int S);
+
+/* store.c: a queue of values in user values, never in the registry */
+struct Block {
+  Block *next;                    /* C view of user value 1 */
+  uint16_t head, len, size;       /* a ring of `size` slots, a power of two */
+  uint16_t pad;
+};                                /* behind it a bit for each slot: it came by `call` */
+enum { STORE_INLINE = 2, STORE_FIRST = 3, BLOCK_MAX = 256 };
+typedef struct Store {
+  Block *first, *last;            /* anchored by user values 1 and 2 */
+  union {
+    Block b;
+    unsigned char space[sizeof(Block) + 8];
+  } in;
+} Store;
+void weirL_store_init (Store *s);
+void weirL_store_push (lua_State *L, int i, Store *s, int v, bool call);
+bool weirL_store_full (const Store *s);
+void weirL_store_grow (lua_State *L, int i, Store *s, uint32_t most);
+bool weirL_store_pop (lua_State *L, int i, Store *s);
+
+/* mpsc.c, permit.c */
+typedef struct Mpsc {             /* user values: its store's */
+  Object o;
+  Scheduler *S;
+  weir_Mpsc k;
+  Store store;
+  uint32_t reservations;          /* counted among k.senders */
+} Mpsc;
+
+typedef struct Permit {           /* of an mpsc channel, or of a semaphore */
+  Handle h;
+  uint32_t n;                     /* how many it still holds */
+} Permit;
+
+Handle *weirL_sender (lua_State *L);
+int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, bool call);
+void weirL_check_message (lua_State *L, int v);
+void weirL_channel_stats (lua_State *L, const Mpsc *c);
+void weirL_open_mpsc (lua_State *L, int S);
+void weirL_open_permit (lua_State *L, int S);
+extern const luaL_Reg weirL_permit_methods[];
+int weirL_sender_reserve (lua_State *L);
+int weirL_sender_try_reserve (lua_State *L);
+int weirL_sender_reserve_many (lua_State *L);
+int weirL_sender_try_reserve_many (lua_State *L);
+int weirL_sender_reservation (lua_State *L);
+int weirL_sender_weak (lua_State *L);
+
+/* oneshot.c */
+void weirL_call_cut (lua_State *L, Task *t);
+int weirL_sender_call (lua_State *L);
+void weirL_open_oneshot (lua_State *L, int S);
+
+/* the shared objects of the other files */
+typedef struct Timer {            /* a Timer or an Interval */
+  Object o;
+  Scheduler *S;
+  weir_Deadline due;
+  weir_Link line;
+  double when;                    /* of the timer, or of the next tick */
+  double period;                  /* Interval */
+  int missed;                     /* Interval: what to do about missed ticks */
+  bool elapsed;                   /* Timer */
+} Timer;
+
+typedef struct Token {            /* user value 1: its parent; 2: its reason */
+  Object o;
+  Scheduler *S;
+  weir_Token k;
+  bool direct;                    /* cancelled itself, not through its parent */
+} Token;
+
+typedef struct Semaphore {        /* also Notify; Mutex and RwLock: user value 1 */
+  Object o;
+  Scheduler *S;
+  weir_Permits k;
+  uint32_t total;                 /* Semaphore: permits in all, out or free */
+  bool closed;
+} Semaphore;
+
+typedef struct Barrier {
+  Object o;
+  Scheduler *S;
+  weir_Link line;
+  uint32_t n;
+  uint64_t generation;
+  uint32_t arrived;               /* tasks that stand in line */
+} Barrier;
+
+typedef struct Once {             /* user value 1: its value */
+  Object o;
+  Scheduler *S;
+  Semaphore turn;                 /* the right to initialise it: a lock inside */
+  weir_Link line;                 /* those who wait for it to be set */
+  bool set;
+} Once;
+
+typedef struct Closed {           /* weir.closed(tx); user value 1: tx */
+  Object o;
+  Handle *tx;
+} Closed;
+
+typedef struct WatchReceiver {
+  Handle h;
+  uint64_t seen;                  /* the version */
+} WatchReceiver;
+
+typedef struct BroadcastReceiver {
+  Handle h;
+  uint64_t cursor;                /* the position it sees next */
+} BroadcastReceiver;
+
+/* the others: each registers its functions with the module table on top */
+void weirL_open_watch (lua_State *L, int S);
+void weirL_open_broadcast (lua_State *L, int S);
+void weirL_open_semaphore (lua_State *L, int S);
+void weirL_open_notify (lua_State *L, int S);
+void weirL_open_lock (lua_State *L, int S);
+void weirL_open_barrier (lua_State *L, int S);
+void weirL_open_once (lua_State *L, int S);
+void weirL_open_cancel (lua_State *L, int S);
+void weirL_open_select (lua_State *L, int S);
+void weirL_open_box (lua_State *L, int S);
+void weirL_open_debug (lua_State *L, int S);
+
+bool weirL_broadcast_waits (const Object *o);
+
+/* kinds.c */
+extern const Kind weirL_kinds[KINDS];
+extern const Op weirL_recv_op, weirL_send_op, weirL_reserve_op, weirL_reservation_op,
+  weirL_mpsc_closed_op, weirL_oneshot_op, weirL_oneshot_closed_op, weirL_watch_op,
+  weirL_watch_closed_op, weirL_broadcast_op, weirL_broadcast_send_op,
+  weirL_broadcast_closed_op, weirL_join_next_op, weirL_cancelled_op, weirL_timer_op,
+  weirL_interval_op, weirL_acquire_op, weirL_notified_op, weirL_closed_op;
+
+/* debug.c */
+void weirL_push_report (lua_State *L, Scheduler *S, bool deadlock);
+
+/* os.c */
+double weirL_os_now (void);
+void weirL_os_sleep (double seconds, bool (*stay_awake) (void *), void *arg);
+uint64_t weirL_os_seed (void);
+
+/* an argument that must be an integer in [low, high] */
+lua_Integer weirL_integer (lua_State *L, int arg, lua_Integer low, lua_Integer high);
+
+/* the one outcome pair of most operations */
+static inline int weirL_reason (lua_State *L, const char *reason) {
+  lua_pushnil(L);
+  lua_pushstring(L, reason);
+  return 2;
+}
+
+static inline int weirL_true (lua_State *L) {
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#endif

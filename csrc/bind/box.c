@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+** box.c -- handles whose inside is Lua: what weir.stream is made of.
+**
+**   Handle (kind BOX)   end: the scheduler, any pointer   user value 1: its state
+**   metatable           __kind, __noun, __drop, composite, __index = methods
+**
+** For weir's own Lua modules, which get it from weir.core. A box moves, drops and
+** says where it went like every handle.
+*/
+#include "bind.h"
+
+/* drop(state), protected: dropping cannot fail */
+void weirL_box_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
+  int top = lua_gettop(L);
+  (void)S;
+  (void)h;
+  if (lua_getmetatable(L, i) && lua_getfield(L, -1, "__drop") == LUA_TFUNCTION) {
+    lua_getiuservalue(L, i, 1);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+      lua_warning(L, "dropping a handle raised: ", 1);
+      lua_warning(L, lua_isstring(L, -1) ? lua_tostring(L, -1) : "(no string)", 0);
+    }
+  }
+  lua_settop(L, top);
+}
+
+/* upvalues: scheduler, metatable. make(state) -> handle */
+static int make (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  weirL_handle_new(L, S, BOX, 1, S);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+static void copy_fields (lua_State *L, int from, int to) {
+  lua_pushnil(L);
+  while (lua_next(L, from)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, to);
+  }
+}
+
+/* core.new_kind(name, methods, drop [, metamethods]) -> make */
+static int new_kind (lua_State *L) {
+  int meta, base;
+  luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  if (!lua_isnoneornil(L, 4)) luaL_checktype(L, 4, LUA_TTABLE);
+  lua_settop(L, 4);
+  lua_newtable(L);
+  meta = lua_gettop(L);
+  weirL_pushmeta(L, weirL_scheduler(L), BOX);
+  base = lua_gettop(L);
+  copy_fields(L, base, meta);                   /* __gc, __close, __tostring ... */
+  lua_getfield(L, base, "__index");
+  lua_newtable(L);
+  copy_fields(L, base + 1, base + 2);           /* drop, close, move */
+  copy_fields(L, 2, base + 2);
+  lua_setfield(L, meta, "__index");
+  if (lua_istable(L, 4)) copy_fields(L, 4, meta);
+  lua_pushfstring(L, "weir.%s", lua_tostring(L, 1));
+  lua_setfield(L, meta, "__name");
+  lua_pushvalue(L, 1);
+  lua_setfield(L, meta, "__kind");
+  lua_pushvalue(L, 3);
+  lua_setfield(L, meta, "__drop");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, meta);
+  lua_pushcclosure(L, make, 2);
+  return 1;
+}
+
+/* The live box of the kind named at index 2, or an error at the line of the
+** caller's caller. */
+static Handle *box (lua_State *L) {
+  Handle *h = weirL_handle(L, 1);
+  const char *kind = luaL_checkstring(L, 2);
+  if (h != NULL && weirL_kindof(&h->o) == BOX && lua_getmetatable(L, 1)) {
+    lua_getfield(L, -1, "__kind");
+    if (lua_rawequal(L, -1, 2)) {
+      lua_pop(L, 2);
+      if (weirL_live(h)) return h;
+      luaL_where(L, 2);
+      weirL_push_spent(L, 1, h);
+      lua_pushvalue(L, -1);
+      lua_replace(L, 2);
+      luaL_where(L, 2);
+      lua_pushvalue(L, 2);
+      lua_concat(L, 2);
+      lua_error(L);
+    }
+  }
+  luaL_where(L, 2);
+  lua_pushfstring(L, "%s expected, got %s", kind, luaL_typename(L, 1));
+  lua_concat(L, 2);
+  lua_error(L);
+  return NULL;
+}
+
+/* core.state(handle, kind) -> its state */
+static int state (lua_State *L) {
+  box(L);
+  lua_getiuservalue(L, 1, 1);
+  return 1;
+}
+
+/* core.take(handle, kind, by) -> its state; the handle was taken over by `by` */
+static int box_take (lua_State *L) {
+  Handle *h = box(L);
+  lua_settop(L, 3);
+  lua_getiuservalue(L, 1, 1);
+  weirL_handle_spend(h, SPENT_TAKEN);
+  h->end = NULL;
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, 1, 1);
+  return 1;
+}
+
+/* core.own(handle): it belongs to the running task from now on */
+static int own (lua_State *L) {
+  Handle *h = weirL_handle(L, 1);
+  if (h == NULL) return luaL_typeerror(L, 1, "handle");
+  if (!weirL_live(h)) weirL_badspent(L, 1, h);
+  weirL_handle_own(L, weirL_scheduler(L), h, 1);
+  lua_settop(L, 1);
+  return 1;
+}
+
+void weirL_open_box (lua_State *L, int S) {
+  static const luaL_Reg functions[] = {{"new_kind", new_kind}, {"state", state},
+    {"take", box_take}, {"own", own}, {NULL, NULL}};
+  weirL_register(L, S, BOX, NULL, NULL);
+  lua_pushvalue(L, S);
+  luaL_setfuncs(L, functions, 1);
+}

@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: MIT */
+/*
+** mpsc.c -- channels of many senders and one receiver, or several (mpmc).
+**
+**   Sender --.                                    .-- Receiver
+**   Sender ---+--> Mpsc { kernel, Store } <------'
+**   Permit --'       user values: the buffered values (store.c)
+**
+** The kernel decides; here the values move. A send raises only before the
+** kernel changes; a receive likewise. Whatever allocates may run finalizers,
+** so the kernel is asked again after it.
+*/
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "bind.h"
+
+/* ---- checks -------------------------------------------------------------- */
+
+static bool is_sender (uint32_t tag) {
+  return tag == (TAG_LIVE | (uint32_t)MPSC_SENDER) || tag == (TAG_LIVE | (uint32_t)MPMC_SENDER);
+}
+
+static bool is_receiver (uint32_t tag) {
+  return tag == (TAG_LIVE | (uint32_t)MPSC_RECEIVER) ||
+         tag == (TAG_LIVE | (uint32_t)MPMC_RECEIVER);
+}
+
+WEIR_COLD static void bad_handle (lua_State *L, KindId mpsc, KindId mpmc) {
+  const Object *o = weirL_object(L, 1);
+  weirL_handle_check(L, 1, o != NULL && weirL_kindof(o) == mpmc ? mpmc : mpsc);
+}
+
+/* the live sender at index 1 */
+Handle *weirL_sender (lua_State *L) {
+  Handle *h = (Handle *)lua_touserdata(L, 1);
+  if (WEIR_LIKELY(h != NULL && lua_rawlen(L, 1) == sizeof(Handle) && is_sender(h->o.tag)))
+    return h;
+  bad_handle(L, MPSC_SENDER, MPMC_SENDER);
+  return NULL;
+}
+
+static Handle *mpsc_receiver (lua_State *L) {
+  Handle *h = (Handle *)lua_touserdata(L, 1);
+  if (WEIR_LIKELY(h != NULL && lua_rawlen(L, 1) == sizeof(Handle) && is_receiver(h->o.tag)))
+    return h;
+  bad_handle(L, MPSC_RECEIVER, MPMC_RECEIVER);
+  return NULL;
+}
+
+/* A message: anything but nil, and no spent handle. */
+void weirL_check_message (lua_State *L, int v) {
+  int type = lua_type(L, v);
+  if (WEIR_UNLIKELY(type <= LUA_TNIL))
+    luaL_argerror(L, v, "nil is no message (false is, and so is a table)");
+  if (WEIR_UNLIKELY(type == LUA_TUSERDATA)) {
+    const Handle *h = weirL_handle(L, v);
+    if (h != NULL && !weirL_live(h)) weirL_badspent(L, v, h);
+  }
+}
+
+/* ---- sending ------------------------------------------------------------- */
+
+/*
+** Put the value at index v into the channel whose sender, or permit, is at
+** index i. The place: `won` holds it, or it is taken from the room; with `won`
+** NULL and no room, WEIR_PENDING. Pushes true, or nil, "closed".
+*/
+int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, bool call) {
+  bool held = won != NULL && won->owns;
+  int from = 0, store;
+  if (held ? c->k.receivers == 0 : c->k.refusing) {
+    if (held) weir_permits_give(&c->k.room, weir_permits_take(won));
+    return weirL_reason(L, "closed");
+  }
+  if (!held && !weir_permits_ready(&c->k.room, 1)) return WEIR_PENDING;
+  lua_getiuservalue(L, i, 1);
+  store = lua_gettop(L);
+  if (WEIR_UNLIKELY(lua_type(L, v) == LUA_TUSERDATA && weirL_handle(L, v) != NULL)) {
+    weirL_handle_prepare(L, v);
+    from = v;
+    v = lua_gettop(L);
+  }
+  if (WEIR_UNLIKELY(weirL_store_full(&c->store) || from != 0)) {
+    if (weirL_store_full(&c->store))
+      weirL_store_grow(L, store, &c->store, c->k.capacity);
+    if (held ? c->k.receivers == 0
+             : c->k.refusing || !weir_permits_ready(&c->k.room, 1) ||
+               weirL_store_full(&c->store)) {           /* a finalizer was here */
+      lua_settop(L, store - 1);
+      return weirL_send_value(L, i, c, won, from != 0 ? from : v, call);
+    }
+  }
+  if (from != 0) weirL_handle_commit(L, c->S, from, v, SPENT_CHANNEL, NULL);
+  weirL_store_push(L, store, &c->store, v, call);
+  if (held) weir_permits_take(won);
+  else weir_permits_try(&c->k.room, 1);
+  weir_mpsc_push(&c->k);
+  weirL_notice(L, c->S);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int mpsc_send_poll (lua_State *L, int i, weir_Waiter *won) {
+  Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
+  return weirL_send_value(L, i, c, won, i + 1, false);
+}
+
+static bool mpsc_send_ready (lua_State *L, int i) {
+  const Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
+  return c->k.refusing || weir_permits_ready(&c->k.room, 1);
+}
+
+static void mpsc_send_enter (lua_State *L, int i, weir_Waiter *w) {
+  Handle *h = (Handle *)lua_touserdata(L, i);
+  weir_permits_join(&((Mpsc *)h->end)->k.room, w, 1);
+  weirL_through(w, h);
+}
+
+const Op weirL_send_op = {"send", mpsc_send_poll, mpsc_send_ready, mpsc_send_enter, NULL, false};
+
+/* tx:send(v [, timeout]) -> true / nil, "closed" / nil, "timeout" */
+static int mpsc_sender_send (lua_State *L) {
+  Handle *h = weirL_sender(L);
+  weirL_check_message(L, 2);
+  return weirL_await(L, ((Mpsc *)h->end)->S, &weirL_send_op, 3, mpsc_sender_send);
+}
+
+/* tx:try_send(v) -> true / nil, "full" / nil, "closed" */
+static int mpsc_sender_try_send (lua_State *L) {
+  Handle *h = weirL_sender(L);
+  int n;
+  weirL_check_message(L, 2);
+  n = weirL_send_value(L, 1, (Mpsc *)h->end, NULL, 2, false);
+  return n == WEIR_PENDING ? weirL_reason(L, "full") : n;
+}
+
+/* ---- receiving ----------------------------------------------------------- */
+
+/* The first message comes out; the receiver at index i holds its promise.
+** [-0, +1, m] */
+static int receive (lua_State *L, int i, Mpsc *c) {
+  bool call;
+  int type;
+  lua_getiuservalue(L, i, 1);
+  call = weirL_store_pop(L, lua_gettop(L), &c->store);
+  weir_mpsc_pop(&c->k);
+  type = lua_type(L, -1);
+  if (WEIR_UNLIKELY(type == LUA_TUSERDATA)) {
+    Handle *h = weirL_handle(L, -1);
+    if (h != NULL && weirL_live(h)) weirL_handle_own(L, c->S, h, -1);
+  }
+  else if (WEIR_UNLIKELY(call)) {               /* its reply sender is the receiver's */
+    Handle *h;
+    lua_pushliteral(L, "reply");
+    lua_rawget(L, -2);
+    h = weirL_handle(L, -1);
+    if (h != NULL && h->o.tag == (TAG_LIVE | (uint32_t)ONESHOT_SENDER))
+      weirL_handle_own(L, c->S, h, -1);
+    lua_pop(L, 1);
+  }
+  return 1;
+}
+
+static int mpsc_recv_poll (lua_State *L, int i, weir_Waiter *won) {
+  Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
+  int n;
+  if (won != NULL && won->owns) {
+    n = receive(L, i, c);
+    weir_permits_take(won);
+  }
+  else if (weir_permits_ready(&c->k.items, 1)) {
+    weir_permits_try(&c->k.items, 1);
+    n = receive(L, i, c);
+  }
+  else return weir_mpsc_over(&c->k) ? weirL_reason(L, "closed") : WEIR_PENDING;
+  weirL_notice(L, c->S);
+  return n;
+}
+
+static bool mpsc_recv_ready (lua_State *L, int i) {
+  const Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
+  return weir_permits_ready(&c->k.items, 1) || weir_mpsc_over(&c->k);
+}
+
+/* An mpsc channel has one receiver: one task waits on it at a time. */
+static void recv_guard (lua_State *L, int i) {
+  const Handle *h = (Handle *)lua_touserdata(L, i);
+  if (h->o.tag == (TAG_LIVE | (uint32_t)MPSC_RECEIVER) &&
+      !weir_list_empty(&((Mpsc *)h->end)->k.items.line))
+    weirL_error(L, "another task waits on this receiver already: an mpsc channel has one "
+                "receiver, weir.mpmc may have several");
+}
+
+static void mpsc_recv_enter (lua_State *L, int i, weir_Waiter *w) {
+  Handle *h = (Handle *)lua_touserdata(L, i);
+  Mpsc *c = (Mpsc *)h->end;
+  weir_permits_join(&c->k.items, w, 1);
+  weirL_through(w, h);
+}
+
+const Op weirL_recv_op = {"recv", mpsc_recv_poll, mpsc_recv_ready, mpsc_recv_enter, recv_guard, false};
+
+/* rx:recv([timeout]) -> v / nil, "closed" / nil, "timeout" */
+static int mpsc_receiver_recv (lua_State *L) {
+  Handle *h = mpsc_receiver(L);
+  return weirL_await(L, ((Mpsc *)h->end)->S, &weirL_recv_op, 2, mpsc_receiver_recv);
+}
+
+/* for v in rx do: called with the loop's state and control */
+static int mpsc_receiver__call (lua_State *L) {
+  Handle *h = mpsc_receiver(L);
+  lua_settop(L, 1);
+  return weirL_await(L, ((Mpsc *)h->end)->S, &weirL_recv_op, 2, mpsc_receiver__call);
+}
+
+/* rx:iter() -> an iterator */
+static int receiver_iter (lua_State *L) {
+  mpsc_receiver(L);
+  weirL_pushfunction(L, mpsc_receiver__call);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* rx:try_recv() -> v / nil, "empty" / nil, "closed" */
+static int mpsc_receiver_try_recv (lua_State *L) {
+  int n;
+  mpsc_receiver(L);
+  n = mpsc_recv_poll(L, 1, NULL);
+  return n == WEIR_PENDING ? weirL_reason(L, "empty") : n;
+}
+
+/* Append messages to the table at index i + 1 while there are any, up to
+** `max`, the integer at i + 2. Each is taken only when it has a place. */
+static int mpsc_many_poll (lua_State *L, int i, weir_Waiter *won) {
+  Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
+  lua_Integer max = lua_tointeger(L, i + 2), n = 0, len;
+  bool held = won != NULL && won->owns;
+  if (max == 0) {
+    lua_pushinteger(L, 0);
+    return 1;
+  }
+  if (!held && !weir_permits_ready(&c->k.items, 1)) {
+    if (!weir_mpsc_over(&c->k)) return WEIR_PENDING;
+    lua_pushinteger(L, 0);
+    lua_pushliteral(L, "closed");
+    return 2;
+  }
+  len = (lua_Integer)lua_rawlen(L, i + 1);
+  while (n < max && (held || weir_permits_ready(&c->k.items, 1))) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, i + 1, len + n + 1);                 /* may raise: nothing is taken yet */
+    if (!held && !weir_permits_try(&c->k.items, 1)) {   /* a finalizer was here */
+      lua_pushnil(L);
+      lua_rawseti(L, i + 1, len + n + 1);
+      break;
+    }
+    receive(L, i, c);
+    if (held) weir_permits_take(won);
+    held = false;
+    lua_rawseti(L, i + 1, len + n + 1);
+    lua_pop(L, 1);                                      /* the channel */
+    n++;
+  }
+  weirL_notice(L, c->S);
+  lua_pushinteger(L, n);
+  return 1;
+}
+
+static const Op mpsc_many_op = {"recv_many", mpsc_many_poll, mpsc_recv_ready, mpsc_recv_enter, recv_guard, true};
+
+static Handle *many_arguments (lua_State *L) {
+  Handle *h = mpsc_receiver(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  weirL_integer(L, 3, 0, LUA_MAXINTEGER);
+  return h;
+}
+
+/* rx:recv_many(t, max [, timeout]) -> how many / 0, "closed" / 0, "timeout" */
+static int receiver_recv_many (lua_State *L) {
+  Handle *h = many_arguments(L);
+  return weirL_await(L, ((Mpsc *)h->end)->S, &mpsc_many_op, 4, receiver_recv_many);
+}
+
+/* rx:try_recv_many(t, max) -> how many / 0, "empty" / 0, "closed" */
+static int receiver_try_recv_many (lua_State *L) {
+  int n;
+  many_arguments(L);
+  lua_settop(L, 3);
+  n = mpsc_many_poll(L, 1, NULL);
+  if (n != WEIR_PENDING) return n;
+  lua_pushinteger(L, 0);
+  lua_pushliteral(L, "empty");
+  return 2;
+}
+
+/* ---- the receiver's end -------------------------------------------------- */
+
+static int mpsc_closed_poll (lua_State *L, int i, weir_Waiter *won) {
+  const Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
+  (void)won;
+  return c->k.refusing ? weirL_true(L) : WEIR_PENDING;
+}
+
+static bool mpsc_closed_ready (lua_State *L, int i) {
+  return ((Mpsc *)((Handle *)lua_touserdata(L, i))->end)->k.refusing;
+}
+
+static void mpsc_closed_enter (lua_State *L, int i, weir_Waiter *w) {
+  Handle *h = (Handle *)lua_touserdata(L, i);
+  weir_line_join(&((Mpsc *)h->end)->k.closed, w);
+  weirL_through(w, h);
+}
+
+const Op weirL_mpsc_closed_op = {"closed", mpsc_closed_poll, mpsc_closed_ready, mpsc_closed_enter, NULL, false};
+
+/* tx:closed([timeout]) -> true / nil, "timeout" */
+static int mpsc_sender_closed (lua_State *L) {
+  Handle *h = weirL_sender(L);
+  return weirL_await(L, ((Mpsc *)h->end)->S, &weirL_mpsc_closed_op, 2, mpsc_sender_closed);
+}
+
+/* rx:close(): refuses what is new */
+static int mpsc_receiver_close (lua_State *L) {
+  Handle *h = (Handle *)weirL_object(L, 1);
+  Mpsc *c;
+  if (h != NULL && weirL_kindof(&h->o) <= LAST_HANDLE && !weirL_live(h))
+    return weirL_true(L);                       /* closing twice is harmless */
+  h = mpsc_receiver(L);
+  c = (Mpsc *)h->end;
+  weir_mpsc_refuse(&c->k);
+  weirL_notice(L, c->S);
+  return weirL_true(L);
+}
+
+/* ---- dropping ------------------------------------------------------------ */
+
+void weirL_sender_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
+  (void)L;
+  (void)S;
+  (void)i;
+  weir_mpsc_drop_sender(&((Mpsc *)h->end)->k);
+}
+
+void weirL_sender_cut (Handle *h) {
+  Mpsc *c = (Mpsc *)h->end;
+  weir_line_tell_through(&c->k.room.line, h);
+  weir_line_tell_through(&c->k.closed, h);
+}
+
+/* With the last receiver all that is buffered is dropped. */
+void weirL_receiver_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
+  Mpsc *c = (Mpsc *)h->end;
+  uint32_t n;
+  int store;
+  if (!weir_mpsc_drop_receiver(&c->k)) return;
+  lua_getiuservalue(L, i, 1);
+  store = lua_gettop(L);
+  for (n = c->k.len; n > 0; n--) {
+    weirL_store_pop(L, store, &c->store);
+    weirL_drop_message(L, S, store + 1);
+    lua_settop(L, store);
+  }
+  lua_pop(L, 1);
+  weir_mpsc_clear(&c->k);
+}
+
+void weirL_receiver_cut (Handle *h) {
+  weir_line_tell_through(&((Mpsc *)h->end)->k.items.line, h);
+}
+
+int weirL_mpsc_fill (const Object *o, char *text, size_t size) {
+  const Mpsc *c = (Mpsc *)((const Handle *)o)->end;
+  const char *state = c->k.refusing ? "refusing" : c->k.senders == 0 ? "no sender left" : "open";
+  if (c->k.capacity == WEIR_UNBOUNDED)
+    return snprintf(text, size, "%s, %u buffered", state, (unsigned)c->k.len);
+  return snprintf(text, size, "%s, %u of %u buffered", state, (unsigned)c->k.len,
+                  (unsigned)c->k.capacity);
+}
+
+/* ---- asking -------------------------------------------------------------- */
+
+static int push_capacity (lua_State *L, const Mpsc *c) {
+  if (c->k.refusing) lua_pushinteger(L, 0);
+  else if (c->k.capacity == WEIR_UNBOUNDED) lua_pushnumber(L, HUGE_VAL);
+  else lua_pushinteger(L, weir_permits_available(&c->k.room));
+  return 1;
+}
+
+static int push_max_capacity (lua_State *L, const Mpsc *c) {
+  if (c->k.capacity == WEIR_UNBOUNDED) lua_pushnumber(L, HUGE_VAL);
+  else lua_pushinteger(L, c->k.capacity);
+  return 1;
+}
+
+static int push_strong (lua_State *L, const Mpsc *c) {
+  lua_pushinteger(L, (lua_Integer)c->k.senders - c->reservations);
+  return 1;
+}
+
+static uint32_t line_length (const weir_Link *line) {
+  const weir_Link *x;
+  uint32_t n = 0;
+  for (x = line->next; x != line; x = x->next) n++;
+  return n;
+}
+
+static int push_stats (lua_State *L, const Mpsc *c) {
+  lua_createtable(L, 0, 6);
+  weirL_channel_stats(L, c);
+  return 1;
+}
+
+/* Set the fields of stats in the table on top. [-0, +0, m] */
+void weirL_channel_stats (lua_State *L, const Mpsc *c) {
+  lua_pushinteger(L, (lua_Integer)(c->k.received + c->k.dropped + c->k.len));
+  lua_setfield(L, -2, "sent");
+  lua_pushinteger(L, (lua_Integer)c->k.received);
+  lua_setfield(L, -2, "received");
+  lua_pushinteger(L, c->k.len);
+  lua_setfield(L, -2, "len");
+  lua_pushinteger(L, c->k.high);
+  lua_setfield(L, -2, "high_water");
+  lua_pushinteger(L, line_length(&c->k.room.line));
+  lua_setfield(L, -2, "waiting_senders");
+  push_strong(L, c);
+  lua_setfield(L, -2, "senders");
+}
+
+static Mpsc *sender_channel (lua_State *L) { return (Mpsc *)weirL_sender(L)->end; }
+static Mpsc *receiver_channel (lua_State *L) { return (Mpsc *)mpsc_receiver(L)->end; }
+
+static int mpsc_sender_is_closed (lua_State *L) {
+  lua_pushboolean(L, sender_channel(L)->k.refusing);
+  return 1;
+}
+
+static int mpsc_receiver_is_closed (lua_State *L) {
+  const Mpsc *c = receiver_channel(L);
+  lua_pushboolean(L, c->k.refusing ||
+                     (c->k.senders == 0 && weir_mpsc_held(&c->k) == 0));
+  return 1;
+}
+
+static int mpsc_receiver_is_empty (lua_State *L) {
+  lua_pushboolean(L, receiver_channel(L)->k.len == 0);
+  return 1;
+}
+
+static int mpsc_receiver__len (lua_State *L) {
+  lua_pushinteger(L, receiver_channel(L)->k.len);
+  return 1;
+}
+
+static int mpsc_sender_capacity (lua_State *L) { return push_capacity(L, sender_channel(L)); }
+static int receiver_capacity (lua_State *L) { return push_capacity(L, receiver_channel(L)); }
+static int sender_max_capacity (lua_State *L) { return push_max_capacity(L, sender_channel(L)); }
+static int receiver_max_capacity (lua_State *L) {
+  return push_max_capacity(L, receiver_channel(L));
+}
+static int mpsc_sender_strong (lua_State *L) { return push_strong(L, sender_channel(L)); }
+static int receiver_strong (lua_State *L) { return push_strong(L, receiver_channel(L)); }
+static int sender_stats (lua_State *L) { return push_stats(L, sender_channel(L)); }
+static int receiver_stats (lua_State *L) { return push_stats(L, receiver_channel(L)); }
+
+static int mpsc_sender_weak_count (lua_State *L) {
+  lua_pushinteger(L, sender_channel(L)->k.weak);
+  return 1;
+}
+
+static int receiver_weak_count (lua_State *L) {
+  lua_pushinteger(L, receiver_channel(L)->k.weak);
+  return 1;
+}
+
+/* tx:same_channel(other) */
+static int mpsc_sender_same_channel (lua_State *L) {
+  const Mpsc *c = sender_channel(L);
+  const Handle *other = weirL_handle(L, 2);
+  if (other == NULL || (weirL_kindof(&other->o) != MPSC_SENDER &&
+                        weirL_kindof(&other->o) != MPMC_SENDER))
+    return luaL_typeerror(L, 2, "mpsc.Sender");
+  if (!weirL_live(other)) weirL_badspent(L, 2, other);
+  lua_pushboolean(L, other->end == c);
+  return 1;
+}
+
+/* tx:clone() */
+static int mpsc_sender_clone (lua_State *L) {
+  Handle *h = weirL_sender(L);
+  Mpsc *c = (Mpsc *)h->end;
+  lua_getiuservalue(L, 1, 1);
+  weirL_handle_new(L, c->S, weirL_kindof(&h->o), -1, c);
+  c->k.senders++;
+  return 1;
+}
+
+/* rx:clone(), of mpmc */
+static int mpsc_receiver_clone (lua_State *L) {
+  Handle *h = mpsc_receiver(L);
+  Mpsc *c = (Mpsc *)h->end;
+  lua_getiuservalue(L, 1, 1);
+  weirL_handle_new(L, c->S, weirL_kindof(&h->o), -1, c);
+  c->k.receivers++;
+  return 1;
+}
+
+/* ---- making -------------------------------------------------------------- */
+
+static int new_channel (lua_State *L, uint32_t capacity, KindId tx, KindId rx) {
+  Scheduler *S = weirL_scheduler(L);
+  Mpsc *c = (Mpsc *)lua_newuserdatauv(L, sizeof(Mpsc), STORE_FIRST - 1 + STORE_INLINE);
+  Handle *h;
+  c->o.tag = 0;
+  c->o.waits = 0;
+  c->S = S;
+  c->reservations = 0;
+  weir_mpsc_init(&c->k, capacity);
+  weirL_store_init(&c->store);
+  h = weirL_handle_new(L, S, tx, -1, c);        /* channel; tx */
+  if (WEIR_UNLIKELY(h == NULL)) return 0;
+  weirL_handle_new(L, S, rx, -2, c);            /* channel; tx; rx */
+  return 2;
+}
+
+static uint32_t check_capacity (lua_State *L) {
+  if (lua_isnoneornil(L, 1))
+    luaL_argerror(L, 1, "a capacity is needed: how many messages may wait (weir.unbounded() "
+                  "has none)");
+  return (uint32_t)weirL_integer(L, 1, 1, WEIR_CAPACITY_MAX);
+}
+
+/* weir.mpsc(capacity) -> tx, rx */
+static int mpsc (lua_State *L) {
+  return new_channel(L, check_capacity(L), MPSC_SENDER, MPSC_RECEIVER);
+}
+
+/* weir.unbounded() -> tx, rx */
+static int unbounded (lua_State *L) {
+  return new_channel(L, WEIR_UNBOUNDED, MPSC_SENDER, MPSC_RECEIVER);
+}
+
+/* weir.mpmc(capacity) -> tx, rx */
+static int mpmc (lua_State *L) {
+  return new_channel(L, check_capacity(L), MPMC_SENDER, MPMC_RECEIVER);
+}
+
+void weirL_open_mpsc (lua_State *L, int S) {
+  static const luaL_Reg sender_methods[] = {{"send", mpsc_sender_send},
+    {"try_send", mpsc_sender_try_send}, {"reserve", weirL_sender_reserve},
+    {"try_reserve", weirL_sender_try_reserve}, {"reserve_many", weirL_sender_reserve_many},
+    {"try_reserve_many", weirL_sender_try_reserve_many},
+    {"reservation", weirL_sender_reservation}, {"call", weirL_sender_call},
+    {"clone", mpsc_sender_clone}, {"weak", weirL_sender_weak}, {"closed", mpsc_sender_closed},
+    {"is_closed", mpsc_sender_is_closed}, {"capacity", mpsc_sender_capacity},
+    {"max_capacity", sender_max_capacity}, {"same_channel", mpsc_sender_same_channel},
+    {"strong_count", mpsc_sender_strong}, {"weak_count", mpsc_sender_weak_count},
+    {"stats", sender_stats}, {NULL, NULL}};
+  static const luaL_Reg receiver_methods[] = {{"recv", mpsc_receiver_recv},
+    {"try_recv", mpsc_receiver_try_recv}, {"recv_many", receiver_recv_many},
+    {"try_recv_many", receiver_try_recv_many}, {"iter", receiver_iter},
+    {"close", mpsc_receiver_close}, {"is_closed", mpsc_receiver_is_closed},
+    {"is_empty", mpsc_receiver_is_empty}, {"capacity", receiver_capacity},
+    {"max_capacity", receiver_max_capacity}, {"strong_count", receiver_strong},
+    {"weak_count", receiver_weak_count}, {"stats", receiver_stats},
+    {"clone", mpsc_receiver_clone}, {NULL, NULL}};
+  static const luaL_Reg receiver_meta[] = {{"__call", mpsc_receiver__call},
+    {"__len", mpsc_receiver__len}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"mpsc", mpsc}, {"unbounded", unbounded},
+    {"mpmc", mpmc}, {NULL, NULL}};
+  weirL_register(L, S, MPSC_SENDER, sender_methods, NULL);
+  weirL_register(L, S, MPMC_SENDER, sender_methods, NULL);
+  weirL_register(L, S, MPMC_RECEIVER, receiver_methods, receiver_meta);
+  weirL_register(L, S, MPSC_RECEIVER, receiver_methods, receiver_meta);
+  lua_getiuservalue(L, S, UV_METAS);            /* one receiver: no clone */
+  lua_rawgeti(L, -1, MPSC_RECEIVER + 1);
+  lua_getfield(L, -1, "__index");
+  lua_pushnil(L);
+  lua_setfield(L, -2, "clone");
+  lua_pop(L, 3);
+  lua_pushvalue(L, S);
+  luaL_setfuncs(L, functions, 1);
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/*
+** object.c -- userdata that know what they are, and handles that move and drop.
+**
+**   live    tag = TAG_LIVE | kind     end -> channel   owned: in an owner's list
+**   spent   tag = TAG_SPENT | kind    end = NULL       how, and whereto
+**   dead    tag = 0                   finalised; its memory may be anybody's soon
+**
+** U1  a live object's first word is its tag, and its size is its kind's; a
+**     finaliser clears the tag, so freed memory never looks like a handle
+** U2  a live handle is in exactly one list: its owner's, or the scheduler's `loose`
+** U3  whoever waits through a handle is told when it is spent
+** U4  what a task owns it holds weakly: the collector may drop it earlier
+**
+** Checking a handle is a look at its first word, its size, and no more: about
+** a fifth of the price of luaL_checkudata. Kinds without a finaliser (tasks)
+** compare their metatable as well.
+*/
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bind.h"
+
+const Kind *weirL_kind (KindId k) { return &weirL_kinds[k]; }
+
+/* An error at the caller's line, with a sentence. */
+WEIR_COLD int weirL_error (lua_State *L, const char *fmt, ...) {
+  va_list args;
+  luaL_where(L, 1);
+  va_start(args, fmt);
+  lua_pushvfstring(L, fmt, args);
+  va_end(args);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+lua_Integer weirL_integer (lua_State *L, int arg, lua_Integer low, lua_Integer high) {
+  lua_Integer n = luaL_checkinteger(L, arg);
+  if (n < low || n > high)
+    luaL_argerror(L, arg, lua_pushfstring(L,
+      "an integer from %I to %I expected, got %I", low, high, n));
+  return n;
+}
+
+/* ---- which object is it? ----------------------------------------------- */
+
+/* The object at index i, live or spent; NULL if it is none of ours. */
+Object *weirL_object (lua_State *L, int i) {
+  Object *o = (Object *)lua_touserdata(L, i);
+  size_t size = o != NULL ? (size_t)lua_rawlen(L, i) : 0;
+  KindId k;
+  if (size < sizeof(Object)) return NULL;
+  k = weirL_kindof(o);
+  if (k >= KINDS) return NULL;
+  if ((o->tag & ~0xffu) != TAG_LIVE && (o->tag & ~0xffu) != TAG_SPENT) return NULL;
+  if (size != weirL_kinds[k].size && !(k == TASK && size == sizeof(Member))) return NULL;
+  if (k > LAST_HANDLE) {                      /* no finaliser: ask the metatable */
+    Scheduler *S = weirL_scheduler(L);
+    const void *meta;
+    if (!lua_getmetatable(L, i)) return NULL;
+    meta = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    if (meta != S->meta[k]) return NULL;
+  }
+  return o;
+}
+
+/* The live object of kind k at index i, or NULL. */
+void *weirL_test (lua_State *L, int i, KindId k) {
+  Object *o = weirL_object(L, i);
+  return o != NULL && o->tag == (TAG_LIVE | (uint32_t)k) ? o : NULL;
+}
+
+/* For the shared kinds: the object, or an argument error. */
+void *weirL_check (lua_State *L, int i, KindId k) {
+  void *o = weirL_test(L, i, k);
+  if (WEIR_UNLIKELY(o == NULL)) luaL_typeerror(L, i, weirL_kinds[k].name);
+  return o;
+}
+
+/* "mpsc.Sender", "closed mpsc.Sender", or NULL. [-0, +0|1, m] */
+const char *weirL_typename (lua_State *L, int i) {
+  Object *o = weirL_object(L, i);
+  const char *name;
+  if (o == NULL) return NULL;
+  name = weirL_kinds[weirL_kindof(o)].name;
+  if (weirL_kindof(o) == BOX) {
+    lua_getmetatable(L, i);
+    lua_getfield(L, -1, "__kind");
+    name = lua_tostring(L, -1);
+  }
+  if ((o->tag & ~0xffu) == TAG_LIVE) return name;
+  return lua_pushfstring(L, "closed %s", name);
+}
+
+static const char *noun_of (lua_State *L, int i, const Handle *h) {
+  KindId k = weirL_kindof(&h->o);
+  if (k != BOX) return weirL_kinds[k].noun;
+  if (lua_getmetatable(L, i) && lua_getfield(L, -1, "__noun") == LUA_TSTRING)
+    return lua_tostring(L, -1);
+  return "handle";
+}
+
+/* Where a spent handle went. [-0, +?, m] */
+static const char *fate (lua_State *L, int i, const Handle *h) {
+  switch ((enum Spent)h->u.spent.how) {
+    case SPENT_TASK:
+      weirL_push_place(L, weirL_scheduler(L), h->u.spent.place);
+      return lua_pushfstring(L, "was moved into task %d (spawned at %s)",
+                             (int)h->u.spent.task, lua_tostring(L, -1));
+    case SPENT_CHANNEL: return "was moved into a channel, as a message";
+    case SPENT_MOVED: return "was moved by its move()";
+    case SPENT_SENT: return "has sent its message, it can send only one";
+    case SPENT_TAKEN:
+      lua_getiuservalue(L, i, 1);
+      return lua_pushfstring(L, "was taken over by %s",
+                             lua_isstring(L, -1) ? lua_tostring(L, -1) : "another");
+    default: return "is closed";
+  }
+}
+
+/* Push the sentence for a spent handle at index i. [-0, +?, m] */
+void weirL_push_spent (lua_State *L, int i, const Handle *h) {
+  const Kind *kind = &weirL_kinds[weirL_kindof(&h->o)];
+  const char *noun, *what;
+  i = lua_absindex(L, i);
+  noun = noun_of(L, i, h);
+  what = fate(L, i, h);
+  if (h->u.spent.how == SPENT_CLOSED)
+    lua_pushfstring(L, "%s is closed: it was dropped, by close(), <close>, the end of the "
+                    "task that owned it, or with a message", noun);
+  else if (kind->keep != NULL && h->u.spent.how != SPENT_SENT)
+    lua_pushfstring(L, "%s %s; %s", noun, what, kind->keep);
+  else lua_pushfstring(L, "%s %s", noun, what);
+}
+
+/* Raise: the handle at index i is spent. */
+WEIR_COLD int weirL_badspent (lua_State *L, int i, const Handle *h) {
+  weirL_push_spent(L, i, h);
+  return weirL_error(L, "%s", lua_tostring(L, -1));
+}
+
+/* The live handle of kind k at index i, or an error that says what it is. */
+void *weirL_handle_check (lua_State *L, int i, KindId k) {
+  Handle *h = (Handle *)lua_touserdata(L, i);
+  if (WEIR_LIKELY(h != NULL && lua_rawlen(L, i) == weirL_kinds[k].size &&
+                  h->o.tag == (TAG_LIVE | (uint32_t)k)))
+    return h;
+  h = (Handle *)weirL_object(L, i);
+  if (h != NULL && h->o.tag == (TAG_SPENT | (uint32_t)k)) weirL_badspent(L, i, h);
+  luaL_typeerror(L, i, weirL_kinds[k].name);
+  return NULL;
+}
+
+/* The handle at index i, of any kind, live or spent; or NULL. */
+Handle *weirL_handle (lua_State *L, int i) {
+  Object *o;
+  if (lua_type(L, i) != LUA_TUSERDATA) return NULL;
+  o = weirL_object(L, i);
+  return o != NULL && weirL_kindof(o) <= LAST_HANDLE ? (Handle *)o : NULL;
+}
+
+/* ---- making ------------------------------------------------------------ */
+
+/* [-0, +1, m] */
+void weirL_pushmeta (lua_State *L, Scheduler *S, KindId k) {
+  assert(lua_touserdata(L, lua_upvalueindex(1)) == S);
+  (void)S;
+  lua_getiuservalue(L, lua_upvalueindex(1), UV_METAS);
+  lua_rawgeti(L, -1, (lua_Integer)k + 1);
+  lua_remove(L, -2);
+}
+
+/* A shared object, zeroed; the caller fills it in: nothing may raise before
+** that. [-0, +1, m] */
+void *weirL_new (lua_State *L, Scheduler *S, KindId k, size_t size, int nuv) {
+  Object *o = (Object *)lua_newuserdatauv(L, size, nuv);
+  memset(o, 0, size);
+  weirL_pushmeta(L, S, k);
+  lua_setmetatable(L, -2);
+  o->tag = TAG_LIVE | (uint32_t)k;
+  return o;
+}
+
+/* A handle for `end`, the object at index end_i; nobody's. [-0, +1, m] */
+Handle *weirL_handle_new (lua_State *L, Scheduler *S, KindId k, int end_i, void *end) {
+  Handle *h;
+  end_i = lua_absindex(L, end_i);
+  h = (Handle *)lua_newuserdatauv(L, weirL_kinds[k].size, S->debug ? 2 : 1);
+  memset(h, 0, weirL_kinds[k].size);
+  lua_pushvalue(L, end_i);
+  lua_setiuservalue(L, -2, 1);
+  if (S->debug) {
+    luaL_where(L, 1);
+    lua_setiuservalue(L, -2, 2);
+  }
+  weirL_pushmeta(L, S, k);
+  h->end = end;
+  weir_list_append(&S->loose, &h->u.owned);
+  h->o.tag = TAG_LIVE | (uint32_t)k;
+  lua_setmetatable(L, -2);
+  return h;
+}
+
+/* ---- owning ------------------------------------------------------------ */
+
+/* If a handle stands at index i whose drop will need its userdata, see that
+** it is found: what may raise when it becomes owned. [-0, +0, m] */
+void weirL_handle_anchor (lua_State *L, int i) {
+  Handle *h = weirL_handle(L, i);
+  if (h == NULL || !weirL_kinds[weirL_kindof(&h->o)].values) return;
+  i = lua_absindex(L, i);
+  weirL_uv(L, UV_OWNED);
+  lua_pushvalue(L, i);
+  lua_rawsetp(L, -2, h);
+  lua_pop(L, 1);
+}
+
+/* The running task owns the handle at index i from now on; outside a task
+** nobody does. [-0, +0, m] */
+void weirL_handle_own (lua_State *L, Scheduler *S, Handle *h, int i) {
+  if (S->current == NULL) return;
+  if (weirL_kinds[weirL_kindof(&h->o)].values) weirL_handle_anchor(L, i);
+  weir_list_remove(&h->u.owned);
+  weir_list_append(weirL_owner(S->current), &h->u.owned);
+}
+
+/* It belongs to nobody. */
+void weirL_handle_disown (lua_State *L, Scheduler *S, Handle *h) {
+  (void)L;
+  weir_list_remove(&h->u.owned);
+  weir_list_append(&S->loose, &h->u.owned);
+}
+
+/* The handle leaves its list and says from now on how it was spent. */
+void weirL_handle_spend (Handle *h, enum Spent how) {
+  KindId k = weirL_kindof(&h->o);
+  weir_list_remove(&h->u.owned);
+  h->o.tag = TAG_SPENT | (uint32_t)k;
+  if (h->o.waits > 0 && weirL_kinds[k].cut != NULL) weirL_kinds[k].cut(h);
+  h->u.spent.how = (uint32_t)how;
+}
+
+/* Drop it, if it is live. `i` is its stack index; 0 if its kind needs none.
+** A receiver in a receiver in a receiver ... is left to the collector from
+** some depth on: the C stack is finite. */
+void weirL_handle_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
+  enum { DEEPEST = 100 };
+  const Kind *kind = &weirL_kinds[weirL_kindof(&h->o)];
+  if (!weirL_live(h) || S->depth >= DEEPEST || !lua_checkstack(L, LUA_MINSTACK)) return;
+  weirL_handle_spend(h, SPENT_CLOSED);
+  S->depth++;
+  kind->drop(L, S, h, i);
+  S->depth--;
+  h->end = NULL;
+  if (i != 0) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, i, 1);
+  }
+}
+
+/* A task (or frame) has ended: what it owns is dropped, last got first. */
+void weirL_drop_owned (lua_State *L, Scheduler *S, weir_Link *owned) {
+  while (!weir_list_empty(owned)) {
+    Handle *h = weir_container(owned->prev, Handle, u.owned);
+    if (!weirL_kinds[weirL_kindof(&h->o)].values) weirL_handle_drop(L, S, h, 0);
+    else {
+      int top = lua_gettop(L);
+      weirL_uv(L, UV_OWNED);
+      if (lua_rawgetp(L, -1, h) == LUA_TUSERDATA && lua_touserdata(L, -1) == h)
+        weirL_handle_drop(L, S, h, top + 2);
+      else weirL_handle_disown(L, S, h);      /* its finaliser is about to run */
+      lua_settop(L, top);
+    }
+  }
+}
+
+/* The value at index i dies unreceived: the handle that it is, or those that
+** are its direct fields, are dropped. */
+void weirL_drop_message (lua_State *L, Scheduler *S, int i) {
+  Handle *h = weirL_handle(L, i);
+  if (h != NULL) weirL_handle_drop(L, S, h, i);
+  else if (lua_type(L, i) == LUA_TTABLE) {
+    lua_pushnil(L);
+    while (lua_next(L, i)) {
+      h = weirL_handle(L, -1);
+      if (h != NULL) weirL_handle_drop(L, S, h, lua_gettop(L));
+      lua_pop(L, 1);
+    }
+  }
+}
+
+/* ---- moving ------------------------------------------------------------ */
+
+/* Make what the handle at index i will move into; all that may raise happens
+** here. [-0, +1, m] */
+Handle *weirL_handle_prepare (lua_State *L, int i) {
+  Handle *h = (Handle *)lua_touserdata(L, i), *fresh;
+  size_t size = weirL_kinds[weirL_kindof(&h->o)].size;
+  bool made = lua_getiuservalue(L, i, 2) != LUA_TNONE;
+  lua_pop(L, 1);
+  if (!weirL_live(h)) weirL_badspent(L, i, h);
+  fresh = (Handle *)lua_newuserdatauv(L, size, made ? 2 : 1);
+  memset(fresh, 0, size);
+  lua_getiuservalue(L, i, 1);
+  lua_setiuservalue(L, -2, 1);
+  if (made) {
+    lua_getiuservalue(L, i, 2);
+    lua_setiuservalue(L, -2, 2);
+  }
+  return fresh;
+}
+
+/* The handle at index `old` moves into the one prepared at `fresh`, which is
+** nobody's. Cannot raise. */
+void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,
+                          enum Spent how, const Task *to) {
+  Handle *h = (Handle *)lua_touserdata(L, old);
+  Handle *f = (Handle *)lua_touserdata(L, fresh);
+  uint32_t tag = h->o.tag;
+  weirL_handle_spend(h, how);
+  memcpy(f, h, weirL_kinds[weirL_kindof(&h->o)].size);
+  f->o.tag = tag;
+  f->o.waits = 0;
+  weir_list_init(&f->u.owned);
+  weir_list_append(&S->loose, &f->u.owned);
+  h->end = NULL;
+  if (to != NULL) {
+    h->u.spent.task = to->id;
+    h->u.spent.place = to->place;
+  }
+  fresh = lua_absindex(L, fresh);
+  lua_getmetatable(L, old);
+  lua_setmetatable(L, fresh);
+  lua_pushnil(L);
+  lua_setiuservalue(L, old, 1);
+}
+
+/* ---- what every handle can do ------------------------------------------ */
+
+static Handle *any_handle (lua_State *L) {
+  Handle *h = weirL_handle(L, 1);
+  if (h == NULL) luaL_typeerror(L, 1, "weir handle");
+  return h;
+}
+
+/* h:drop(), h:close(), <close> */
+int weirL_handle_dropmethod (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  weirL_handle_drop(L, S, any_handle(L), 1);
+  weirL_notice(L, S);
+  return weirL_true(L);
+}
+
+static int handle__close (lua_State *L) {
+  weirL_handle_dropmethod(L);
+  return 0;
+}
+
+static int handle__gc (lua_State *L) {
+  Handle *h = weirL_handle(L, 1);
+  if (h != NULL) {
+    Scheduler *S = weirL_scheduler(L);
+    if (weirL_test(L, 1, weirL_kindof(&h->o)) != NULL) S->collected++;
+    weirL_handle_drop(L, S, h, 1);
+    h->o.tag = 0;
+    weirL_notice(L, S);
+  }
+  return 0;
+}
+
+static int handle_move (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  any_handle(L);
+  lua_settop(L, 1);
+  weirL_handle_prepare(L, 1);
+  weirL_handle_commit(L, S, 1, 2, SPENT_MOVED, NULL);
+  weirL_notice(L, S);
+  return 1;
+}
+
+static int object__tostring (lua_State *L) {
+  Object *o = weirL_object(L, 1);
+  const Kind *kind;
+  char fill[80] = "";
+  if (o == NULL) {
+    lua_pushfstring(L, "weir object: %p", lua_topointer(L, 1));
+    return 1;
+  }
+  kind = &weirL_kinds[weirL_kindof(o)];
+  if ((o->tag & ~0xffu) == TAG_SPENT) {
+    const char *name = weirL_kindof(o) == BOX ? weirL_typename(L, 1) + 7 : kind->name;
+    const char *what = fate(L, 1, (Handle *)o);
+    lua_pushfstring(L, "%s (%s)", name, strcmp(what, "is closed") == 0 ? "closed" : what);
+    return 1;
+  }
+  if (kind->fill != NULL) kind->fill(o, fill, sizeof fill);
+  lua_pushfstring(L, fill[0] != '\0' ? "%s (%s): %p" : "%s%s: %p",
+                  weirL_typename(L, 1), fill, lua_topointer(L, 1));
+  return 1;
+}
+
+/*
+** Register a kind: its metatable, with `methods` as __index, every function
+** with the scheduler (at index S) as its upvalue. Handles get drop, close, move,
+** __gc, __close on top. [-0, +0, m]
+*/
+void weirL_register (lua_State *L, int S, KindId k, const luaL_Reg *methods,
+                     const luaL_Reg *meta) {
+  static const luaL_Reg common[] = {{"__tostring", object__tostring}, {NULL, NULL}};
+  static const luaL_Reg handle_meta[] = {{"__gc", handle__gc},
+    {"__close", handle__close}, {NULL, NULL}};
+  static const luaL_Reg handle_methods[] = {{"drop", weirL_handle_dropmethod},
+    {"close", weirL_handle_dropmethod}, {"move", handle_move}, {NULL, NULL}};
+  Scheduler *sched = (Scheduler *)lua_touserdata(L, S);
+  lua_newtable(L);
+  lua_pushfstring(L, "weir.%s", weirL_kinds[k].name);
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pushvalue(L, S);
+  luaL_setfuncs(L, common, 1);
+  if (k <= LAST_HANDLE) {
+    lua_pushvalue(L, S);
+    luaL_setfuncs(L, handle_meta, 1);
+  }
+  if (meta != NULL) {
+    lua_pushvalue(L, S);
+    luaL_setfuncs(L, meta, 1);
+  }
+  lua_newtable(L);                              /* metatable; methods */
+  if (k <= LAST_HANDLE) {
+    lua_pushvalue(L, S);
+    luaL_setfuncs(L, handle_methods, 1);
+  }
+  if (methods != NULL) {
+    lua_pushvalue(L, S);
+    luaL_setfuncs(L, methods, 1);
+  }
+  lua_setfield(L, -2, "__index");
+  sched->meta[k] = lua_topointer(L, -1);
+  lua_getiuservalue(L, S, UV_METAS);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)k + 1);
+  lua_pop(L, 1);
+}

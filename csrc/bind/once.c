@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+** once.c -- a value that is set once.
+**
+**   turn   one permit: the right to initialise; get_or_init waits for it
+**   line   those who wait for the value
+**   user value 1: the value
+**
+** E1  set: nobody waits, in turn or in line
+** E2  while somebody initialises, turn.k.free == 0, held by a guard that its
+**     C frame closes, however it is left
+*/
+#include <stdio.h>
+
+#include "bind.h"
+
+static Once *once (lua_State *L) { return (Once *)weirL_check(L, 1, ONCE); }
+
+static int once_push_value (lua_State *L, int i) {
+  lua_getiuservalue(L, i, 1);
+  return 1;
+}
+
+static void once_check_value (lua_State *L, int i) {
+  if (lua_isnoneornil(L, i)) luaL_argerror(L, i, "nil is no value (false is)");
+  if (weirL_handle(L, i) != NULL)
+    luaL_argerror(L, i, "a handle cannot be kept here: everybody who gets it would own it");
+}
+
+/* The value on top is the value. [-1, +0, -] */
+static void keep (lua_State *L, int i, Once *o) {
+  lua_setiuservalue(L, i, 1);
+  o->set = true;
+  weir_line_tell_all(&o->line);
+  weir_line_tell_all(&o->turn.k.line);
+  weirL_notice(L, o->S);
+}
+
+static int once_get (lua_State *L) {
+  once(L);
+  return once_push_value(L, 1);
+}
+
+static int once_is_set (lua_State *L) {
+  lua_pushboolean(L, once(L)->set);
+  return 1;
+}
+
+/* o:set(v) -> true / nil, "full" */
+static int once_set (lua_State *L) {
+  Once *o = once(L);
+  once_check_value(L, 2);
+  if (o->set || o->turn.k.free == 0) return weirL_reason(L, "full");
+  lua_settop(L, 2);
+  keep(L, 1, o);
+  return weirL_true(L);
+}
+
+static int once_wait_poll (lua_State *L, int i, weir_Waiter *won) {
+  (void)won;
+  return ((Once *)lua_touserdata(L, i))->set ? once_push_value(L, i) : WEIR_PENDING;
+}
+
+static void once_wait_enter (lua_State *L, int i, weir_Waiter *w) {
+  weir_line_join(&((Once *)lua_touserdata(L, i))->line, w);
+}
+
+static const Op once_wait_op = {"wait", once_wait_poll, NULL, once_wait_enter, NULL, false};
+
+/* o:wait([timeout]) -> the value / nil, "timeout" */
+static int once_wait (lua_State *L) {
+  return weirL_await(L, once(L)->S, &once_wait_op, 2, once_wait);
+}
+
+/* f has returned: its value is on top. */
+static int init_k (lua_State *L, int status, lua_KContext ctx) {
+  Once *o = (Once *)lua_touserdata(L, 1);
+  (void)status;
+  (void)ctx;
+  if (lua_isnil(L, -1))
+    return weirL_error(L, "get_or_init's function returned nil: nil is no value (false is)");
+  if (weirL_handle(L, -1) != NULL)
+    return weirL_error(L, "get_or_init's function returned a handle: everybody who gets it "
+                       "would own it");
+  lua_pushvalue(L, -1);
+  keep(L, 1, o);
+  return 1;
+}
+
+static int init_poll (lua_State *L, int i, weir_Waiter *won) {
+  Once *o = (Once *)lua_touserdata(L, i);
+  bool held = won != NULL && won->owns;
+  Handle *guard;
+  if (o->set) {
+    if (held) weir_permits_give(&o->turn.k, weir_permits_take(won));
+    return once_push_value(L, i);
+  }
+  if (!held && !weir_permits_ready(&o->turn.k, 1)) return WEIR_PENDING;
+  lua_settop(L, 2);
+  guard = weirL_handle_new(L, o->S, MUTEX_GUARD, 1, NULL);   /* once; f; guard */
+  if (held) weir_permits_take(won);
+  else if (!weir_permits_try(&o->turn.k, 1)) return WEIR_PENDING;
+  guard->end = &o->turn;
+  lua_toclose(L, 3);
+  lua_pushvalue(L, 2);
+  lua_callk(L, 0, 1, 0, init_k);
+  return init_k(L, LUA_OK, 0);
+}
+
+static void init_enter (lua_State *L, int i, weir_Waiter *w) {
+  weir_permits_join(&((Once *)lua_touserdata(L, i))->turn.k, w, 1);
+}
+
+static const Op init_op = {"get_or_init", init_poll, NULL, init_enter, NULL, false};
+
+/* o:get_or_init(f) -> the value; one caller runs f, the others wait */
+static int once_get_or_init (lua_State *L) {
+  Once *o = once(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  return weirL_await(L, o->S, &init_op, 3, once_get_or_init);
+}
+
+int weirL_once_fill (const Object *o, char *text, size_t size) {
+  const Once *c = (const Once *)o;
+  return snprintf(text, size, "%s", c->set ? "set" : c->turn.k.free == 0 ? "being initialised"
+                                                                       : "not set");
+}
+
+/* weir.once() */
+static int new_once (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  Once *o = (Once *)weirL_new(L, S, ONCE, sizeof(Once), 1);
+  o->S = S;
+  weir_permits_init(&o->turn.k, 1, NULL);
+  weir_list_init(&o->line);
+  return 1;
+}
+
+void weirL_open_once (lua_State *L, int S) {
+  static const luaL_Reg methods[] = {{"get", once_get}, {"set", once_set},
+    {"get_or_init", once_get_or_init}, {"wait", once_wait}, {"is_set", once_is_set},
+    {NULL, NULL}};
+  weirL_register(L, S, ONCE, methods, NULL);
+  lua_pushvalue(L, S);
+  lua_pushcclosure(L, new_once, 1);
+  lua_setfield(L, -2, "once");
+}

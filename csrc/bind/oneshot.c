@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT */
+/*
+** oneshot.c -- one message, which may be any number of values; and `call`.
+**
+**   Sender --> Oneshot { kernel, n values } <-- Receiver
+**              user value 1: the only value, or a table of n
+**
+** tx:call(msg) makes a sender only: the caller's C frame is the receiving end.
+** Its stack while it waits:   1 tx   2 Oneshot   3 msg, until it is sent
+** and whatever cuts the wait short comes through weirL_call_cut.
+*/
+#include <assert.h>
+#include <stdio.h>
+
+#include "bind.h"
+
+typedef struct Oneshot {
+  Object o;
+  Scheduler *S;
+  weir_Oneshot k;
+  bool ended;                     /* the receiver was told "closed" */
+  int n;                          /* values of the message */
+} Oneshot;
+
+static Oneshot *oneshot_at (lua_State *L, int i) {
+  return (Oneshot *)((Handle *)lua_touserdata(L, i))->end;
+}
+
+/* [-0, +1, m] */
+static Oneshot *new_oneshot (lua_State *L, Scheduler *S) {
+  Oneshot *o = (Oneshot *)lua_newuserdatauv(L, sizeof(Oneshot), 1);
+  o->o.tag = 0;
+  o->o.waits = 0;
+  o->S = S;
+  o->n = 0;
+  o->ended = false;
+  weir_oneshot_init(&o->k);
+  return o;
+}
+
+/* ---- sending -------------------------------------------------------------- */
+
+/* The n values from index `first` become user value 1 of the Oneshot at
+** index o. [-0, +0, m] */
+static void keep_values (lua_State *L, int o, int first, int n) {
+  if (n == 1) lua_pushvalue(L, first);
+  else {
+    int i;
+    lua_createtable(L, n, 0);
+    for (i = 1; i <= n; i++) {
+      lua_pushvalue(L, first + i - 1);
+      lua_rawseti(L, -2, i);
+    }
+  }
+  lua_setiuservalue(L, o, 1);
+}
+
+/* Handles among the values at 2 .. n + 1 move into the message. */
+static void move_values (lua_State *L, Scheduler *S, int n) {
+  int i, top = lua_gettop(L), fresh = top;
+  for (i = 2; i <= n + 1; i++) {
+    const Handle *h = weirL_handle(L, i);
+    if (h == NULL) continue;
+    luaL_checkstack(L, 8, "too many handles");
+    weirL_handle_prepare(L, i);
+  }
+  for (i = 2; i <= n + 1 && lua_gettop(L) > top; i++) {
+    if (weirL_handle(L, i) == NULL) continue;
+    weirL_handle_commit(L, S, i, ++fresh, SPENT_CHANNEL, NULL);
+    lua_pushvalue(L, fresh);
+    lua_replace(L, i);
+  }
+  lua_settop(L, top);
+}
+
+/* tx:send(...) -> true / nil, "closed" */
+static int oneshot_sender_send (lua_State *L) {
+  Handle *h = (Handle *)weirL_handle_check(L, 1, ONESHOT_SENDER);
+  Oneshot *o = (Oneshot *)h->end;
+  Scheduler *S = o->S;
+  int i, n = lua_gettop(L) - 1;
+  bool ok, handles = false;
+  for (i = 2; i <= n + 1; i++)
+    if (lua_type(L, i) == LUA_TUSERDATA) {
+      const Handle *v = weirL_handle(L, i);
+      if (v == NULL) continue;
+      if (!weirL_live(v)) weirL_badspent(L, i, v);
+      if (v == h) luaL_argerror(L, i, "a sender cannot be its own message");
+      handles = true;
+    }
+  if (!weir_oneshot_refuses(&o->k)) {
+    luaL_checkstack(L, 4, NULL);
+    lua_getiuservalue(L, 1, 1);
+    if (handles) move_values(L, S, n);
+    if (n > 0) keep_values(L, n + 2, 2, n);
+    o->n = n;
+    if (weir_oneshot_refuses(&o->k)) {          /* a finalizer was here */
+      lua_pushnil(L);
+      lua_setiuservalue(L, n + 2, 1);
+    }
+  }
+  weirL_handle_spend(h, SPENT_SENT);
+  h->end = NULL;
+  ok = weir_oneshot_send(&o->k);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, 1);
+  weirL_notice(L, S);
+  return ok ? weirL_true(L) : weirL_reason(L, "closed");
+}
+
+/* ---- receiving ------------------------------------------------------------ */
+
+/* Push the message's values out of the Oneshot at index o. [-0, +n, m] */
+static int push_values (lua_State *L, Oneshot *o, int at) {
+  int i, n = o->n;
+  luaL_checkstack(L, n + 4, "too many values");
+  if (n > 0) {
+    lua_getiuservalue(L, at, 1);
+    if (n > 1) {
+      int t = lua_gettop(L);
+      for (i = 1; i <= n; i++) lua_rawgeti(L, t, i);
+      lua_remove(L, t);
+    }
+    for (i = 1; i <= n; i++)
+      if (lua_type(L, -i) == LUA_TUSERDATA) weirL_handle_anchor(L, -i);
+    for (i = 1; i <= n; i++) {
+      Handle *h = weirL_handle(L, -i);
+      if (h != NULL && weirL_live(h)) weirL_handle_own(L, o->S, h, -i);
+    }
+    lua_pushnil(L);
+    lua_setiuservalue(L, at, 1);
+  }
+  weir_oneshot_take(&o->k);
+  return n;
+}
+
+static int oneshot_recv_poll (lua_State *L, int i, weir_Waiter *won) {
+  Oneshot *o = oneshot_at(L, i);
+  (void)won;
+  if (o->k.sent) {
+    int n, at;
+    lua_getiuservalue(L, i, 1);
+    at = lua_gettop(L);
+    n = push_values(L, o, at);
+    return n;
+  }
+  if (!weir_oneshot_over(&o->k)) return WEIR_PENDING;
+  o->ended = true;
+  return weirL_reason(L, "closed");
+}
+
+static bool oneshot_recv_ready (lua_State *L, int i) {
+  const Oneshot *o = oneshot_at(L, i);
+  return o->k.sent || weir_oneshot_over(&o->k);
+}
+
+static void oneshot_recv_enter (lua_State *L, int i, weir_Waiter *w) {
+  weir_line_join(&oneshot_at(L, i)->k.arrived, w);
+  weirL_through(w, (Handle *)lua_touserdata(L, i));
+}
+
+const Op weirL_oneshot_op = {"recv", oneshot_recv_poll, oneshot_recv_ready, oneshot_recv_enter, NULL, false};
+
+static Oneshot *oneshot_receiver (lua_State *L) {
+  return (Oneshot *)((Handle *)weirL_handle_check(L, 1, ONESHOT_RECEIVER))->end;
+}
+
+/* rx:recv([timeout]) -> the values / nil, "closed" / nil, "timeout" */
+static int oneshot_receiver_recv (lua_State *L) {
+  return weirL_await(L, oneshot_receiver(L)->S, &weirL_oneshot_op, 2, oneshot_receiver_recv);
+}
+
+/* rx:try_recv() -> the values / nil, "empty" / nil, "closed" */
+static int oneshot_receiver_try_recv (lua_State *L) {
+  int n;
+  oneshot_receiver(L);
+  n = oneshot_recv_poll(L, 1, NULL);
+  return n == WEIR_PENDING ? weirL_reason(L, "empty") : n;
+}
+
+/* rx:close(): a later send is refused, an earlier one can still be received */
+static int oneshot_receiver_close (lua_State *L) {
+  Handle *h = (Handle *)weirL_object(L, 1);
+  Oneshot *o;
+  if (h != NULL && h->o.tag == (TAG_SPENT | (uint32_t)ONESHOT_RECEIVER)) return weirL_true(L);
+  o = oneshot_receiver(L);
+  weir_oneshot_refuse(&o->k);
+  weirL_notice(L, o->S);
+  return weirL_true(L);
+}
+
+static int oneshot_receiver_is_empty (lua_State *L) {
+  lua_pushboolean(L, !oneshot_receiver(L)->k.sent);
+  return 1;
+}
+
+/* Was the message received, or its end observed? */
+static int receiver_is_terminated (lua_State *L) {
+  const Oneshot *o = oneshot_receiver(L);
+  lua_pushboolean(L, o->k.taken || o->ended);
+  return 1;
+}
+
+/* ---- the receiver's end --------------------------------------------------- */
+
+static int oneshot_closed_poll (lua_State *L, int i, weir_Waiter *won) {
+  (void)won;
+  return weir_oneshot_refuses(&oneshot_at(L, i)->k) ? weirL_true(L) : WEIR_PENDING;
+}
+
+static bool oneshot_closed_ready (lua_State *L, int i) {
+  return weir_oneshot_refuses(&oneshot_at(L, i)->k);
+}
+
+static void oneshot_closed_enter (lua_State *L, int i, weir_Waiter *w) {
+  weir_line_join(&oneshot_at(L, i)->k.closed, w);
+  weirL_through(w, (Handle *)lua_touserdata(L, i));
+}
+
+const Op weirL_oneshot_closed_op = {"closed", oneshot_closed_poll, oneshot_closed_ready, oneshot_closed_enter, NULL, false};
+
+static int oneshot_sender_closed (lua_State *L) {
+  const Handle *h = (Handle *)weirL_handle_check(L, 1, ONESHOT_SENDER);
+  return weirL_await(L, ((Oneshot *)h->end)->S, &weirL_oneshot_closed_op, 2, oneshot_sender_closed);
+}
+
+static int oneshot_sender_is_closed (lua_State *L) {
+  const Handle *h = (Handle *)weirL_handle_check(L, 1, ONESHOT_SENDER);
+  lua_pushboolean(L, weir_oneshot_refuses(&((Oneshot *)h->end)->k));
+  return 1;
+}
+
+/* ---- dropping ------------------------------------------------------------- */
+
+void weirL_oneshot_sender_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
+  (void)L;
+  (void)S;
+  (void)i;
+  weir_oneshot_drop_sender(&((Oneshot *)h->end)->k);
+}
+
+void weirL_oneshot_sender_cut (Handle *h) {
+  weir_line_tell_through(&((Oneshot *)h->end)->k.closed, h);
+}
+
+/* The receiving end of the Oneshot at index `at` is gone; a message that
+** stands there is dropped. [-0, +0, -] */
+static void drop_receiving_end (lua_State *L, Scheduler *S, Oneshot *o, int at) {
+  int top = lua_gettop(L);
+  if (!weir_oneshot_drop_receiver(&o->k)) return;
+  lua_getiuservalue(L, at, 1);
+  lua_pushnil(L);
+  lua_setiuservalue(L, at, 1);
+  if (o->n == 1) weirL_drop_message(L, S, top + 1);
+  else if (o->n > 1) {
+    int i;
+    for (i = 1; i <= o->n; i++) {               /* each value is a message of its own */
+      lua_rawgeti(L, top + 1, i);
+      weirL_drop_message(L, S, top + 2);
+      lua_settop(L, top + 1);
+    }
+  }
+  lua_settop(L, top);
+}
+
+void weirL_oneshot_receiver_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
+  lua_getiuservalue(L, i, 1);
+  drop_receiving_end(L, S, (Oneshot *)h->end, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
+void weirL_oneshot_receiver_cut (Handle *h) {
+  weir_line_tell_through(&((Oneshot *)h->end)->k.arrived, h);
+}
+
+int weirL_oneshot_fill (const Object *h, char *text, size_t size) {
+  const Oneshot *o = (Oneshot *)((const Handle *)h)->end;
+  return snprintf(text, size, "%s", o->k.sent ? "message waiting"
+                  : weir_oneshot_refuses(&o->k) ? "refusing"
+                  : !o->k.sender ? "no sender left" : "open");
+}
+
+/* weir.oneshot() -> tx, rx */
+static int oneshot (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  Oneshot *o = new_oneshot(L, S);
+  weirL_handle_new(L, S, ONESHOT_SENDER, -1, o);
+  weirL_handle_new(L, S, ONESHOT_RECEIVER, -2, o);
+  return 2;
+}
+
+/* ---- call ----------------------------------------------------------------- */
+
+enum { TX = 1, REPLY = 2, MSG = 3, TIMEOUT = 3 };
+
+/* msg was not sent: it has no reply any more. [-0, +0, -] */
+static void take_back (lua_State *L) {
+  lua_pushliteral(L, "reply");
+  lua_pushnil(L);
+  lua_rawset(L, MSG);
+}
+
+/* The call is over, one way or the other. */
+static void hang_up (lua_State *L, Task *t) {
+  Oneshot *o = (Oneshot *)lua_touserdata(L, REPLY);
+  t->calling = false;
+  weir_deadlines_stop(&t->S->deadlines, &t->due);
+  t->timed_out = false;
+  drop_receiving_end(L, t->S, o, REPLY);
+}
+
+/* A wait inside call is cut short: the coroutine t->L is to be closed. */
+void weirL_call_cut (lua_State *L, Task *t) {
+  lua_State *co = t->L;
+  int top = lua_gettop(L);
+  t->calling = false;
+  lua_pushvalue(co, REPLY);
+  lua_xmove(co, L, 1);
+  drop_receiving_end(L, t->S, (Oneshot *)lua_touserdata(L, top + 1), top + 1);
+  if (lua_gettop(co) >= MSG) {                  /* not sent yet */
+    lua_pushvalue(co, MSG);
+    lua_xmove(co, L, 1);
+    lua_pushliteral(L, "reply");
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+  }
+  lua_settop(L, top);
+}
+
+static int call_arrived (lua_State *L, int status, lua_KContext ctx);
+
+/* msg was sent: wait for the answer. */
+static int call_wait (lua_State *L, Task *t) {
+  Oneshot *o = (Oneshot *)lua_touserdata(L, REPLY);
+  lua_settop(L, REPLY);                         /* msg is the actor's now */
+  weir_park(&t->parking, &t->self, 1);
+  weir_line_join(&o->k.arrived, &t->self);
+  return weirL_park(L, t, 0, call_arrived);
+}
+
+static int call_arrived (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = weirL_scheduler(L)->current;
+  Oneshot *o = (Oneshot *)lua_touserdata(L, REPLY);
+  int n;
+  (void)status;
+  (void)ctx;
+  if (o->k.sent) {
+    n = push_values(L, o, REPLY);
+    hang_up(L, t);
+    return n;
+  }
+  if (weir_oneshot_over(&o->k)) {
+    hang_up(L, t);
+    return weirL_reason(L, "closed");
+  }
+  if (t->timed_out) {
+    hang_up(L, t);
+    return weirL_reason(L, "timeout");
+  }
+  return call_wait(L, t);
+}
+
+/* A place was won, or not. */
+static int call_placed (lua_State *L, int status, lua_KContext ctx) {
+  Scheduler *S = weirL_scheduler(L);
+  Task *t = S->current;
+  Handle *h = (Handle *)lua_touserdata(L, TX);
+  weir_Waiter *won = t->parking.won;
+  int n;
+  (void)status;
+  (void)ctx;
+  weirL_wait_over(t);
+  if (!weirL_live(h)) {
+    take_back(L);
+    weirL_cut_short(L, t);
+    return weirL_error(L, "call ended: its handle was moved or dropped while a task waited on it");
+  }
+  if (won == NULL) {                            /* timed out */
+    take_back(L);
+    hang_up(L, t);
+    return weirL_reason(L, "timeout");
+  }
+  n = weirL_send_value(L, TX, (Mpsc *)h->end, won, MSG, true);
+  t->parking.won = NULL;
+  if (n == 1) return call_wait(L, t);
+  if (n == WEIR_PENDING) {
+    lua_settop(L, MSG);
+    weir_park(&t->parking, &t->self, 1);
+    weirL_send_op.enter(L, TX, &t->self);
+    return weirL_park(L, t, 0, call_placed);
+  }
+  lua_settop(L, MSG);
+  take_back(L);
+  hang_up(L, t);
+  return weirL_reason(L, "closed");
+}
+
+static const Op call_op = {"call", NULL, NULL, NULL, NULL, false};
+
+/* tx:call(msg [, timeout]) -> the answer's values / nil, "closed" / nil, "timeout" */
+int weirL_sender_call (lua_State *L) {
+  Handle *h = weirL_sender(L);
+  Mpsc *c = (Mpsc *)h->end;
+  Scheduler *S = c->S;
+  double seconds = weirL_optseconds(L, TIMEOUT);
+  Oneshot *o;
+  Task *t;
+  int n;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_pushliteral(L, "reply");
+  if (lua_rawget(L, 2) != LUA_TNIL)
+    luaL_argerror(L, 2, "the message has a field 'reply' already: call puts the reply sender "
+                  "there");
+  if (weirL_spent(L, S)) {
+    lua_settop(L, TIMEOUT);
+    return weirL_give_way(L, S, weirL_sender_call);
+  }
+  t = weirL_may_wait(L, S, "call");
+  lua_settop(L, 2);
+  o = new_oneshot(L, S);
+  lua_insert(L, REPLY);                         /* tx; oneshot; msg */
+  lua_pushliteral(L, "reply");
+  weirL_handle_new(L, S, ONESHOT_SENDER, REPLY, o);
+  lua_rawset(L, MSG);
+  n = weirL_send_value(L, TX, c, NULL, MSG, true);
+  lua_settop(L, MSG);
+  if (n == 2 || (n == WEIR_PENDING && seconds == 0)) {
+    take_back(L);
+    return weirL_reason(L, n == 2 ? "closed" : "timeout");
+  }
+  if (seconds == 0 && !o->k.sent) {             /* sent, but no time to wait */
+    drop_receiving_end(L, S, o, REPLY);
+    return weirL_reason(L, "timeout");
+  }
+  t->calling = true;
+  t->op = &call_op;
+  weirL_wait_start(L, t, seconds);
+  if (n == 1) return call_wait(L, t);
+  weir_park(&t->parking, &t->self, 1);
+  weirL_send_op.enter(L, TX, &t->self);
+  return weirL_park(L, t, 0, call_placed);
+}
+
+void weirL_open_oneshot (lua_State *L, int S) {
+  static const luaL_Reg sender_methods[] = {{"send", oneshot_sender_send},
+    {"closed", oneshot_sender_closed}, {"is_closed", oneshot_sender_is_closed}, {NULL, NULL}};
+  static const luaL_Reg receiver_methods[] = {{"recv", oneshot_receiver_recv},
+    {"try_recv", oneshot_receiver_try_recv}, {"close", oneshot_receiver_close},
+    {"is_empty", oneshot_receiver_is_empty}, {"is_terminated", receiver_is_terminated},
+    {NULL, NULL}};
+  weirL_register(L, S, ONESHOT_SENDER, sender_methods, NULL);
+  weirL_register(L, S, ONESHOT_RECEIVER, receiver_methods, NULL);
+  lua_pushvalue(L, S);
+  lua_pushcclosure(L, oneshot, 1);
+  lua_setfield(L, -2, "oneshot");
+}

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: MIT */
+/*
+** scheduler.c -- one turn after another.
+**
+**   ready       T7 -> T3 -> T9          woken for the next turn, in order
+**   batch       T1 -> T4                what is left of this turn
+**   deadlines   (a heap)                of waits, timers, frames
+**   slots       [ co co co ]            coroutines: in use, or at rest (idle)
+**
+** A turn wakes what is due, then resumes what stood in the ready list when
+** it began. With nothing ready the process sleeps until the first deadline.
+**
+** S1  a task is in `ready` or `batch` at most once
+** S2  a slot is in use, idle (with a coroutine), or bare (without one)
+** S3  an unfinished task is anchored by the tasks table, at its slot; its
+**     coroutine by the threads table
+** S4  nothing here runs Lua but a turn, a collection and the hooks
+*/
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "bind.h"
+
+/* ---- small things ------------------------------------------------------- */
+
+/* User value `uv` of the scheduler. [-0, +1, -] */
+void weirL_uv (lua_State *L, int uv) {
+  lua_getiuservalue(L, lua_upvalueindex(1), uv);
+}
+
+/* A function of ours, with the scheduler as its upvalue. [-0, +1, m] */
+void weirL_pushfunction (lua_State *L, lua_CFunction f) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcclosure(L, f, 1);
+}
+
+double weirL_clock (const Scheduler *S) {
+  return S->paused ? S->clock : weirL_os_now();
+}
+
+/* A time in seconds: not negative, not NaN. */
+double weirL_seconds (lua_State *L, int arg) {
+  double s = luaL_checknumber(L, arg);
+  if (!(s >= 0)) luaL_argerror(L, arg, "a time must not be negative or NaN");
+  return s;
+}
+
+/* An optional timeout; -1: none. An infinite one is none. */
+double weirL_optseconds (lua_State *L, int arg) {
+  double s;
+  if (lua_isnoneornil(L, arg)) return -1;
+  s = weirL_seconds(L, arg);
+  return isinf(s) ? -1 : s;
+}
+
+/* A random integer in [0, n), uniform: xorshift128+, rejecting the rest. */
+uint32_t weirL_random (Scheduler *S, uint32_t n) {
+  uint64_t limit = UINT32_MAX - UINT32_MAX % n;
+  for (;;) {
+    uint64_t x = S->random[0], y = S->random[1];
+    S->random[0] = y;
+    x ^= x << 23;
+    S->random[1] = x ^ y ^ (x >> 17) ^ (y >> 26);
+    x = (S->random[1] + y) >> 32;
+    if (x < limit) return (uint32_t)(x % n);
+  }
+}
+
+/* ---- places: "main.lua:12", kept once each ------------------------------ */
+
+enum { PLACES_MAX = 100000 };       /* chunks made by load may have any name */
+
+/* [-0, +1, m] */
+void weirL_push_place (lua_State *L, Scheduler *S, uint32_t place) {
+  (void)S;
+  weirL_uv(L, UV_PLACES);
+  lua_rawgeti(L, -1, place);
+  lua_remove(L, -2);
+  if (!lua_isstring(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "?");
+  }
+}
+
+static uint32_t new_place (lua_State *L, Scheduler *S, const lua_Debug *ar) {
+  uint32_t id;
+  weirL_uv(L, UV_PLACES);
+  if (ar->currentline > 0)
+    lua_pushfstring(L, "%s:%d", ar->short_src, ar->currentline);
+  else lua_pushstring(L, ar->short_src);
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, -3) == LUA_TNUMBER) id = (uint32_t)lua_tointeger(L, -1);
+  else if (S->nplaces >= PLACES_MAX) id = 0;
+  else {
+    id = S->nplaces + 1;
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -4, id);
+    lua_pushvalue(L, -2);
+    lua_pushinteger(L, id);
+    lua_rawset(L, -5);
+    S->nplaces = id;
+  }
+  lua_pop(L, 3);
+  return id;
+}
+
+/* Where the running function was called from. [-0, +0, m] */
+uint32_t weirL_place (lua_State *L, Scheduler *S) {
+  lua_Debug ar;
+  Place *p;
+  if (!lua_getstack(L, 1, &ar)) return 0;
+  lua_getinfo(L, "Sl", &ar);
+  p = &S->place[((uintptr_t)ar.source >> 4 ^ (uintptr_t)ar.currentline * 31) % PLACES];
+  if (p->source == ar.source && p->line == ar.currentline &&
+      strcmp(p->text, ar.short_src) == 0)
+    return p->id;
+  p->id = new_place(L, S, &ar);
+  p->source = ar.source;
+  p->line = ar.currentline;
+  memcpy(p->text, ar.short_src, sizeof p->text);
+  return p->id;
+}
+
+/* ---- slots -------------------------------------------------------------- */
+
+static void grow_slots (lua_State *L, Scheduler *S) {
+  uint32_t cap = S->capslots == 0 ? 16 : S->capslots * 2, i;
+  Slot *slots = (Slot *)lua_newuserdatauv(L, (cap + 1) * sizeof(Slot), 0);
+  if (S->nslots > 0) memcpy(slots, S->slots, (S->nslots + 1) * sizeof(Slot));
+  for (i = S->nslots + 1; i <= cap; i++) {
+    memset(&slots[i], 0, sizeof(Slot));
+    slots[i].next = i < cap ? i + 1 : S->bare;
+  }
+  lua_setiuservalue(L, lua_upvalueindex(1), UV_SLOTS);
+  S->bare = S->nslots + 1;
+  S->slots = slots;
+  S->nslots = S->capslots = cap;
+}
+
+/* A slot with a coroutine at rest, with the hooks of L. [-0, +0, m] */
+uint32_t weirL_slot_take (lua_State *L, Scheduler *S) {
+  uint32_t i = S->idle;
+  Slot *slot;
+  if (WEIR_LIKELY(i != NO_SLOT)) {
+    slot = &S->slots[i];
+    S->idle = slot->next;
+    S->nidle--;
+    if (WEIR_UNLIKELY(lua_gethook(slot->co) != lua_gethook(L)))
+      lua_sethook(slot->co, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L));
+    return i;
+  }
+  if (S->bare == NO_SLOT) grow_slots(L, S);
+  i = S->bare;
+  weirL_uv(L, UV_TASKS);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, i);                     /* from now on it cannot fail there */
+  weirL_uv(L, UV_THREADS);
+  S->slots[i].co = lua_newthread(L);
+  lua_rawseti(L, -2, i);
+  lua_pop(L, 2);
+  S->bare = S->slots[i].next;                /* (nothing was raised) */
+  S->slots[i].exposed = false;
+  return i;
+}
+
+/* The coroutine is not needed any more; `clean`: it returned, and may serve
+** again. [-0, +0, -] */
+void weirL_slot_release (lua_State *L, Scheduler *S, uint32_t i, bool clean) {
+  Slot *slot = &S->slots[i];
+  slot->task = NULL;
+  if (clean && !slot->exposed && S->nidle < IDLE_MAX) {
+    lua_settop(slot->co, 0);
+    slot->next = S->idle;
+    S->idle = i;
+    S->nidle++;
+    return;
+  }
+  slot->co = NULL;
+  slot->branches = NULL;
+  slot->nbranches = 0;
+  weirL_uv(L, UV_THREADS);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, i);
+  weirL_uv(L, UV_BRANCHES);
+  if (lua_rawgeti(L, -1, i) != LUA_TNIL) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -3, i);
+  }
+  lua_pop(L, 3);
+  slot->next = S->bare;
+  S->bare = i;
+}
+
+/* The wait records of a task's selects: one block, used again. [-0, +0, m] */
+weir_Waiter *weirL_branches (lua_State *L, Scheduler *S, Task *t, uint32_t n) {
+  uint32_t i = t->slot, most = S->slots[i].nbranches;
+  weir_Waiter *block;
+  if (n <= most && (most <= 64 || n > most / 8)) return S->slots[i].branches;
+  weirL_uv(L, UV_BRANCHES);
+  block = (weir_Waiter *)lua_newuserdatauv(L, n * sizeof(weir_Waiter), 0);
+  lua_rawseti(L, -2, i);
+  lua_pop(L, 1);
+  S->slots[i].branches = block;
+  S->slots[i].nbranches = n;
+  return block;
+}
+
+/* ---- waking ------------------------------------------------------------- */
+
+/* The task runs in the next turn. Only links. */
+void weirL_make_ready (Task *t) {
+  if (weir_list_empty(&t->ready)) weir_list_append(&t->S->ready, &t->ready);
+  t->S->woken = true;
+}
+
+/* At the end of whatever may have woken a task: tell the event loop that
+** hosts us, if it sleeps. [-0, +0, e] */
+void weirL_notice (lua_State *L, Scheduler *S) {
+  if (WEIR_LIKELY(!S->on_wake || S->running || !S->woken)) return;
+  S->on_wake = false;                        /* once, until the next step */
+  weirL_uv(L, UV_HOOKS);
+  lua_rawgeti(L, -1, HOOK_WAKE);
+  lua_call(L, 0, 0);
+  lua_pop(L, 1);
+}
+
+static void fire (weir_Deadline *due) {
+  switch (weir_deadline_kind(due)) {
+    case 0: {
+      Task *t = weir_container(due, Task, due);
+      t->timed_out = true;
+      if (t->parking.parked) weirL_make_ready(t);
+      break;
+    }
+    case 1: weirL_timer_fire(due); break;
+    default: weirL_frame_expire(weir_container(due, Frame, due)); break;
+  }
+}
+
+static void fire_due (Scheduler *S) {
+  weir_Deadline *first = weir_deadlines_first(&S->deadlines);
+  double now;
+  if (first == NULL) return;
+  now = weirL_clock(S);
+  while (first != NULL && first->when <= now) {
+    weir_deadlines_stop(&S->deadlines, first);
+    fire(first);
+    first = weir_deadlines_first(&S->deadlines);
+  }
+}
+
+/* ---- the cooperative budget --------------------------------------------- */
+
+/* Must the running task give way before its next operation? */
+WEIR_COLD bool weirL_budget_spent (lua_State *L, Scheduler *S) {
+  const Task *t = S->current;
+  S->budget = 0;
+  return t != NULL && t->L == L && !t->closing && lua_isyieldable(L) &&
+         (t->frames == NULL || !t->frames->stuck);
+}
+
+static int again_k (lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return ((lua_CFunction)ctx)(L);
+}
+
+/* Let the other ready tasks run once, then call `again` with the same
+** arguments. */
+int weirL_give_way (lua_State *L, Scheduler *S, lua_CFunction again) {
+  Task *t = S->current;
+  t->status = READY;
+  t->op = NULL;
+  weirL_make_ready(t);
+  return lua_yieldk(L, 0, (lua_KContext)again, again_k);
+}
+
+/* ---- interrupts --------------------------------------------------------- */
+
+static lua_State *main_state (lua_State *L) {
+  lua_State *M;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  M = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return M;
+}
+
+typedef struct Watchman { Scheduler *S; lua_State *M; } Watchman;
+
+/* A hook that was not there: that is how the stock interpreter says Ctrl-C. */
+static bool interrupted (void *arg) {
+  Watchman *w = (Watchman *)arg;
+  return lua_gethook(w->M) != w->S->hook;
+}
+
+/* Let the new hook run, here; it may raise. [-0, +0, e] */
+WEIR_COLD static void let_hook_run (lua_State *L, Watchman *w) {
+  lua_Hook hook = lua_gethook(w->M);
+  if (hook != NULL) {
+    if (L != w->M) {
+      lua_sethook(L, hook, lua_gethookmask(w->M), lua_gethookcount(w->M));
+      lua_sethook(w->M, NULL, 0, 0);
+    }
+    w->S->hook = lua_gethook(w->M);
+    luaL_loadstring(L, "return");
+    lua_call(L, 0, 0);
+  }
+  w->S->hook = lua_gethook(w->M);
+}
+
+/* ---- turns -------------------------------------------------------------- */
+
+/* One turn. False if nobody was ready. [-0, +0, e] */
+bool weirL_turn (lua_State *L, Scheduler *S) {
+  Watchman w;
+  weir_Link *x;
+  fire_due(S);
+  weir_list_splice(&S->batch, &S->ready);
+  S->woken = false;
+  if (weir_list_empty(&S->batch)) return false;
+  w.S = S;
+  w.M = main_state(L);
+  while ((x = weir_list_first(&S->batch)) != NULL) {
+    weir_list_remove(x);
+    weirL_resume(L, S, weir_container(x, Task, ready));
+    if (WEIR_UNLIKELY(interrupted(&w))) let_hook_run(L, &w);
+  }
+  return true;
+}
+
+static bool nothing_ready (const Scheduler *S) {
+  return weir_list_empty(&S->ready) && weir_list_empty(&S->batch);
+}
+
+/* Nothing is ready: sleep until the first deadline, a signal, or `most`
+** seconds have passed; on a virtual clock, jump. [-0, +0, e] */
+static void idle (lua_State *L, Scheduler *S, double most) {
+  weir_Deadline *first = weir_deadlines_first(&S->deadlines);
+  Watchman w;
+  if (S->paused) {
+    if (first != NULL && first->when > S->clock) S->clock = first->when;
+    return;
+  }
+  if (first != NULL) {
+    double left = first->when - weirL_os_now();
+    if (left < most) most = left;
+  }
+  w.S = S;
+  w.M = main_state(L);
+  if (most > 0) weirL_os_sleep(most, interrupted, &w);
+  if (interrupted(&w)) let_hook_run(L, &w);
+}
+
+/* Everybody waits and no deadline is left. A collection may drop a handle
+** that somebody waits for; if not, this is the end. [-0, +0, e] */
+static void last_resort (lua_State *L, Scheduler *S) {
+  uint32_t before;
+  do {
+    before = S->collected;
+    lua_gc(L, LUA_GCCOLLECT);
+    if (!nothing_ready(S) || weir_deadlines_first(&S->deadlines) != NULL) return;
+  } while (S->collected != before);
+  weirL_push_report(L, S, true);
+  lua_error(L);
+}
+
+static int run_loop (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  while (!S->main_done) {
+    if (weirL_turn(L, S)) continue;
+    if (weir_deadlines_first(&S->deadlines) != NULL) idle(L, S, HUGE_VAL);
+    else last_resort(L, S);
+  }
+  return 0;
+}
+
+/* End every task that is left. */
+static int end_all (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  while (S->ntasks > 0) {
+    uint32_t i;
+    for (i = 1; i <= S->nslots; i++)
+      if (S->slots[i].task != NULL) weirL_abort(S->slots[i].task);
+    weirL_turn(L, S);
+  }
+  return 0;
+}
+
+static void rebase (Scheduler *S, bool paused, double now) {
+  weir_deadlines_shift(&S->deadlines, now - weirL_clock(S));
+  S->paused = paused;
+  S->clock = now;
+}
+
+static int run_main (lua_State *L, bool paused) {
+  Scheduler *S = weirL_scheduler(L);
+  int status, ended;
+  Task *t;
+  if (S->running || S->current != NULL)
+    return weirL_error(L, "weir.run was called while it runs already; "
+                       "use weir.spawn for another task");
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  t = S->main = weirL_spawn(L, S, 1, NULL, false);   /* task */
+  weir_list_remove(&t->ready);
+  weir_list_prepend(&S->ready, &t->ready);
+  S->main_done = false;
+  S->running = true;
+  S->hook = lua_gethook(main_state(L));
+  if (paused) rebase(S, true, 0);
+  weirL_pushfunction(L, run_loop);
+  status = lua_pcall(L, 0, 0, 0);                 /* task; error? */
+  weirL_pushfunction(L, end_all);
+  ended = lua_pcall(L, 0, 0, 0);
+  if (paused) rebase(S, false, weirL_os_now());
+  S->running = false;
+  S->main = NULL;
+  if (status != LUA_OK) lua_settop(L, 2);
+  if (status != LUA_OK || ended != LUA_OK) return lua_error(L);
+  lua_settop(L, 1);
+  if (t->status == DONE) return weirL_push_results(L, 1, t);
+  if (t->status == ABORTED) return weirL_error(L, "the main task was aborted");
+  lua_getiuservalue(L, 1, 1);                     /* task; error */
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    weirL_uv(L, UV_TRACES);
+    lua_pushvalue(L, 1);
+    lua_rawget(L, -2);                            /* task; error; traces; trace */
+    lua_remove(L, -2);
+    if (lua_isstring(L, -1)) {
+      lua_pushliteral(L, "\n");
+      lua_insert(L, -2);
+      lua_concat(L, 3);
+    }
+    else lua_pop(L, 1);
+  }
+  return lua_error(L);
+}
+
+/* weir.run(main, ...) */
+static int run (lua_State *L) { return run_main(L, false); }
+
+/* weir.run_paused(main, ...) */
+static int run_paused (lua_State *L) { return run_main(L, true); }
+
+/* weir.advance(seconds) */
+static int advance (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  double s = weirL_seconds(L, 1);
+  if (!S->paused)
+    return weirL_error(L, "weir.advance moves a virtual clock: call it inside weir.run_paused");
+  S->clock += s;
+  fire_due(S);
+  return weirL_true(L);
+}
+
+/* ---- other event loops -------------------------------------------------- */
+
+static int one_step (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  double most = lua_tonumber(L, 1);
+  if (weirL_turn(L, S) || most <= 0) return 0;
+  if (S->paused || nothing_ready(S)) idle(L, S, most);
+  weirL_turn(L, S);
+  return 0;
+}
+
+/* weir.loop.step([max_wait]) -> seconds to the next deadline or nil, tasks ready? */
+static int loop_step (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  double most = weirL_optseconds(L, 1);
+  weir_Deadline *first;
+  int status;
+  bool hooked;
+  if (S->running || S->current != NULL)
+    return weirL_error(L, "weir.loop.step was called from a task or inside weir.run");
+  S->hook = lua_gethook(main_state(L));
+  S->running = true;
+  weirL_pushfunction(L, one_step);
+  lua_pushnumber(L, most < 0 ? (lua_isnoneornil(L, 1) ? 0 : HUGE_VAL) : most);
+  status = lua_pcall(L, 1, 0, 0);
+  S->running = false;
+  weirL_uv(L, UV_HOOKS);
+  hooked = lua_rawgeti(L, -1, HOOK_WAKE) == LUA_TFUNCTION;
+  lua_pop(L, 2);
+  S->on_wake = hooked;
+  S->woken = false;
+  if (status != LUA_OK) return lua_error(L);
+  first = weir_deadlines_first(&S->deadlines);
+  if (first == NULL) lua_pushnil(L);
+  else {
+    double left = first->when - weirL_clock(S);
+    lua_pushnumber(L, left > 0 ? left : 0);
+  }
+  lua_pushboolean(L, !nothing_ready(S));
+  return 2;
+}
+
+/* weir.loop.on_wake(f): called once when work appears while nobody runs it */
+static int loop_on_wake (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  weirL_uv(L, UV_HOOKS);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, HOOK_WAKE);
+  S->on_wake = !lua_isnil(L, 1);
+  S->woken = false;
+  return weirL_true(L);
+}
+
+/* loop.deadlock(): what weir.run does when nothing can go on: collects, then
+** raises the report; returns if a collection helped. For adapters. */
+static int loop_deadlock (lua_State *L) {
+  last_resort(L, weirL_scheduler(L));
+  return 0;
+}
+
+/* loop.end_all(): abort every task and wait for their end. For adapters. */
+static int loop_end_all (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  int status;
+  if (S->running || S->current != NULL)
+    return weirL_error(L, "weir.loop.end_all was called from a task or inside weir.run");
+  S->running = true;
+  weirL_pushfunction(L, end_all);
+  status = lua_pcall(L, 0, 0, 0);
+  S->running = false;
+  return status == LUA_OK ? 0 : lua_error(L);
+}
+
+/* ---- coroutine.running -------------------------------------------------- */
+
+/*
+** What coroutine.running gives away somebody may use as a key, so that
+** coroutine must not become another task's. This stands in for the original,
+** which it calls.
+*/
+static int coroutine_running (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  const Task *t = S->current;
+  if (t != NULL) {
+    const Frame *f;
+    for (f = t->frames; f != NULL; f = f->outer)
+      if (f->co == L && f->slot != NO_SLOT) S->slots[f->slot].exposed = true;
+    if (S->slots[t->slot].co == L) S->slots[t->slot].exposed = true;
+  }
+  lua_pushboolean(L, lua_pushthread(L));
+  return 2;
+}
+
+/* ---- set-up ------------------------------------------------------------- */
+
+static void weak_table (lua_State *L, const char *mode) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, mode);
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
+/* The module table is on top, the scheduler at index s: still all zeros. */
+void weirL_open_scheduler (lua_State *L, int s) {
+  static const luaL_Reg functions[] = {{"run", run}, {"run_paused", run_paused},
+    {"advance", advance}, {NULL, NULL}};
+  static const luaL_Reg loop[] = {{"step", loop_step}, {"on_wake", loop_on_wake},
+    {"deadlock", loop_deadlock}, {"end_all", loop_end_all}, {NULL, NULL}};
+  static const int plain[] = {UV_THREADS, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_METAS,
+    UV_HOOKS};
+  Scheduler *S = (Scheduler *)lua_touserdata(L, s);
+  size_t i;
+  for (i = 0; i < sizeof plain / sizeof *plain; i++) {
+    lua_newtable(L);
+    lua_setiuservalue(L, s, plain[i]);
+  }
+  weak_table(L, "v");
+  lua_setiuservalue(L, s, UV_OWNED);
+  weak_table(L, "k");
+  lua_setiuservalue(L, s, UV_NAMES);
+  weak_table(L, "k");
+  lua_setiuservalue(L, s, UV_TRACES);
+  weir_list_init(&S->ready);
+  weir_list_init(&S->batch);
+  weir_list_init(&S->loose);
+  weir_deadlines_init(&S->deadlines);
+  S->random[0] = weirL_os_seed() | 1;
+  S->random[1] = (uint64_t)(uintptr_t)S * 0x9e3779b97f4a7c15u;
+  lua_pushvalue(L, s);
+  luaL_setfuncs(L, functions, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, s);
+  luaL_setfuncs(L, loop, 1);
+  lua_setfield(L, -2, "loop");
+  if (lua_getglobal(L, "coroutine") == LUA_TTABLE) {
+    lua_pushvalue(L, s);
+    lua_pushcclosure(L, coroutine_running, 1);
+    lua_setfield(L, -2, "running");
+  }
+  lua_pop(L, 1);
+}

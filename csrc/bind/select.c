@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: MIT */
+/*
+** select.c -- wait for several things; exactly one takes effect.
+**
+** Two passes over the table of branches:
+**   look    each branch is checked and asked whether it is ready; one of the
+**           ready ones is drawn (uniformly; biased: the first) and takes effect
+**   stand   none was: the branches go onto the stack, five slots each, and stand
+**           in their lines; the first to be granted or told wins, and the
+**           others have left their lines before anything else happens
+**
+**   stack of a waiting select:  1 branches  2 timeout  3 ...
+**                               3 + 5b: key, object, value, function, flags
+**
+** X1  a branch that loses has taken nothing and sent nothing
+** X2  branch b of the Parking is the b-th group on the stack
+** X3  nothing is allocated by a select that is ready at once
+**
+** A large array that was checked before is only sampled: a branch drawn at
+** random that is ready is as fairly drawn as one out of all that are.
+*/
+#include <assert.h>
+
+#include "bind.h"
+
+enum { MODE_FAIR, MODE_BIASED, MODE_TRY };
+enum { BASE = 3, GROUP = 5, KEY = 0, OBJECT, VALUE, MAP, FLAGS };
+enum { PEEK = 1 };                /* the branch wins without taking anything */
+enum { SAMPLES = 6, SAMPLED_FROM = 8 };
+
+static const char peek_key;       /* its address is core.READY */
+
+/* One branch, taken apart: pushed as object, value, function (nil: none). */
+typedef struct Branch {
+  const Op *op;                   /* NULL: disabled */
+  bool peek;
+  bool composite;                 /* a stream: Lua has to select */
+} Branch;
+
+/* ---- taking a branch apart ------------------------------------------------ */
+
+/* The error for a branch. Its key is at index `key`. */
+WEIR_COLD static void bad_branch (lua_State *L, int key, const char *why) {
+  const char *name = luaL_tolstring(L, key, NULL);
+  luaL_argerror(L, 1, lua_pushfstring(L, "branch '%s' %s", name, why));
+}
+
+/* How the awaitable at index i is waited for; NULL: it is none. */
+static const Op *op_of (lua_State *L, int i, int key, bool *composite) {
+  Object *o = lua_type(L, i) == LUA_TUSERDATA ? weirL_object(L, i) : NULL;
+  KindId k;
+  if (o == NULL) return NULL;
+  k = weirL_kindof(o);
+  if (!weirL_live(o)) weirL_badspent(L, i, (Handle *)o);
+  if (k == BOX) {
+    bool yes = lua_getmetatable(L, i) && lua_getfield(L, -1, "composite") != LUA_TNIL;
+    lua_pop(L, 2);
+    if (!yes) return NULL;
+    *composite = true;
+    return &weirL_timer_op;                     /* any: it is never asked */
+  }
+  (void)key;
+  return weirL_kinds[k].op;
+}
+
+static bool is_sender_kind (const Object *o) {
+  KindId k = weirL_kindof(o);
+  return k == MPSC_SENDER || k == MPMC_SENDER;
+}
+
+/* A broadcast sender that waits for room is one that can wait too. */
+static const Op *send_op_of (lua_State *L, int i) {
+  const Object *o = weirL_object(L, i);
+  if (o == NULL) return NULL;
+  if (is_sender_kind(o)) return &weirL_send_op;
+  if (weirL_kindof(o) == BROADCAST_SENDER && weirL_broadcast_waits(o))
+    return &weirL_broadcast_send_op;
+  return NULL;
+}
+
+/* The pair { sender, value } at index t. Pushes sender, value. */
+static const Op *take_send (lua_State *L, int t, int key) {
+  const Op *op = send_op_of(L, -1);
+  const Object *o = weirL_object(L, -1);
+  if (!weirL_live(o)) weirL_badspent(L, -1, (const Handle *)o);
+  lua_rawgeti(L, t, 2);
+  if (lua_isnil(L, -1)) bad_branch(L, key, "sends nil: nil is no message");
+  if (op == &weirL_send_op || op == &weirL_broadcast_send_op) {
+    const Handle *h = weirL_handle(L, -1);
+    if (h != NULL && !weirL_live(h)) weirL_badspent(L, -1, h);
+  }
+  return op;
+}
+
+/*
+** Take the branch on top apart. [-1, +3, e]: object, value, function.
+*/
+static Branch take_apart (lua_State *L, int key) {
+  Branch b = {NULL, false, false};
+  int at = lua_gettop(L);
+  if (lua_type(L, at) == LUA_TUSERDATA) {
+    b.op = op_of(L, at, key, &b.composite);
+    if (b.op == NULL) bad_branch(L, key, "is not awaitable");
+    lua_pushnil(L);
+    lua_pushnil(L);
+    return b;
+  }
+  if (lua_type(L, at) == LUA_TBOOLEAN && !lua_toboolean(L, at)) {
+    lua_pushnil(L);                             /* disabled */
+    lua_pushnil(L);
+    return b;
+  }
+  if (lua_type(L, at) != LUA_TTABLE)
+    bad_branch(L, key, lua_pushfstring(L, "is a %s: an awaitable, { sender, value }, "
+                                       "{ awaitable, function } or false expected",
+                                       luaL_typename(L, at)));
+  if (lua_rawgeti(L, at, 1) == LUA_TUSERDATA && send_op_of(L, -1) != NULL) {
+    b.op = take_send(L, at, key);               /* branch; sender; value */
+    lua_remove(L, at);
+    lua_pushnil(L);
+    return b;
+  }
+  lua_rawgeti(L, at, 2);                        /* branch; first; second */
+  if (lua_touserdata(L, -1) == (const void *)&peek_key) {
+    lua_pop(L, 1);
+    b.op = op_of(L, at + 1, key, &b.composite);
+    b.peek = true;
+    if (b.op == NULL) bad_branch(L, key, "is not awaitable");
+    lua_remove(L, at);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    return b;
+  }
+  if (lua_type(L, at + 1) == LUA_TBOOLEAN && !lua_toboolean(L, at + 1)) {
+    lua_settop(L, at);                          /* { false, f }: disabled */
+    lua_pushnil(L);
+    lua_pushnil(L);
+    return b;
+  }
+  if (lua_type(L, at + 2) != LUA_TFUNCTION)
+    bad_branch(L, key, "is a table: { sender, value } or { awaitable, function } expected");
+  if (lua_type(L, at + 1) == LUA_TTABLE) {      /* { { sender, value }, f } */
+    if (lua_rawgeti(L, at + 1, 1) != LUA_TUSERDATA || send_op_of(L, -1) == NULL)
+      bad_branch(L, key, "maps something that is not awaitable");
+    b.op = take_send(L, at + 1, key);           /* branch; pair; f; sender; value */
+    lua_pushvalue(L, at + 2);                   /* ...; sender; value; f */
+    lua_replace(L, at + 2);
+    lua_replace(L, at + 1);
+    lua_replace(L, at);                         /* sender; value; f ... */
+    return b;
+  }
+  b.op = op_of(L, at + 1, key, &b.composite);
+  if (b.op == NULL) bad_branch(L, key, "is not awaitable");
+  lua_remove(L, at);                            /* object; f */
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  return b;
+}
+
+/* ---- taking effect -------------------------------------------------------- */
+
+static int map_k (lua_State *L, int status, lua_KContext ctx) {
+  int from = (int)ctx;
+  (void)status;
+  return lua_gettop(L) - from + 1;
+}
+
+/* A branch wins: key at index k, object at o, function at f. Returns the number of
+** results, or WEIR_PENDING if it was a false alarm. */
+static int effect (lua_State *L, const Op *op, bool peek, int k, int o, int f,
+                   weir_Waiter *won) {
+  int n, top;
+  bool maps = lua_type(L, f) == LUA_TFUNCTION;
+  lua_checkstack(L, LUA_MINSTACK);
+  if (peek) {
+    if (!op->ready(L, o)) return WEIR_PENDING;
+    lua_pushvalue(L, k);
+    lua_pushboolean(L, 1);
+    return 2;
+  }
+  top = lua_gettop(L);
+  n = op->poll(L, o, won);
+  if (n == WEIR_PENDING) {
+    lua_settop(L, top);
+    return WEIR_PENDING;
+  }
+  lua_checkstack(L, 4);
+  if (maps) {
+    lua_pushvalue(L, f);
+    lua_insert(L, -n - 1);                      /* ...; f; results */
+    lua_pushvalue(L, k);
+    lua_insert(L, -n - 2);                      /* ...; key; f; results */
+    top = lua_gettop(L) - n - 1;                /* the key */
+    lua_callk(L, n, LUA_MULTRET, top, map_k);
+    return lua_gettop(L) - top + 1;
+  }
+  lua_pushvalue(L, k);
+  lua_insert(L, -n - 1);
+  return n + 1;
+}
+
+/* ---- standing in line ----------------------------------------------------- */
+
+static int select_k (lua_State *L, int status, lua_KContext ctx);
+
+/* All branches on the stack stand in line. */
+static int select_stand (lua_State *L, Scheduler *S, Task *t, uint32_t n) {
+  weir_Waiter *w = weirL_branches(L, S, t, n);
+  uint32_t b;
+  weir_park(&t->parking, w, n);
+  for (b = 0; b < n; b++) {
+    int at = BASE + (int)b * GROUP;
+    const Op *op = (const Op *)lua_touserdata(L, at + FLAGS);
+    op->enter(L, at + OBJECT, &w[b]);
+  }
+  t->op = NULL;
+  return weirL_park(L, t, (lua_KContext)n, select_k);
+}
+
+static bool is_peek (lua_State *L, int at) {
+  return lua_touserdata(L, at + VALUE) == (const void *)&peek_key;
+}
+
+static int select_k (lua_State *L, int status, lua_KContext ctx) {
+  Scheduler *S = weirL_scheduler(L);
+  Task *t = S->current;
+  uint32_t n = (uint32_t)ctx, b;
+  weir_Waiter *won = t->parking.won;
+  const Handle *through = won != NULL ? (const Handle *)won->through : NULL;
+  bool spent = through != NULL && !weirL_live(through);
+  bool limited;
+  int r, at;
+  (void)status;
+  weirL_wait_over(t);
+  if (WEIR_UNLIKELY(spent)) {
+    weirL_cut_short(L, t);
+    return weirL_error(L, "select ended: the handle of a branch was moved or dropped while a "
+                       "task waited on it");
+  }
+  if (won == NULL) {
+    t->timed_out = false;
+    return weirL_reason(L, "timeout");
+  }
+  limited = weir_deadline_set(&t->due);
+  weir_deadlines_stop(&S->deadlines, &t->due);
+  t->timed_out = false;
+  b = (uint32_t)(won - t->parking.branch);
+  at = BASE + (int)b * GROUP;
+  if (is_peek(L, at)) weir_unpark(&t->parking);         /* what it won is the next's */
+  r = effect(L, (const Op *)lua_touserdata(L, at + FLAGS), is_peek(L, at), at + KEY,
+             at + OBJECT, at + MAP, won);
+  t->parking.won = NULL;
+  if (r != WEIR_PENDING) return r;
+  if (limited) weir_deadlines_start(&S->deadlines, &t->due, t->due.when, 0);
+  /* a false alarm: is another ready meanwhile? */
+  for (b = 0; b < n; b++) {
+    at = BASE + (int)b * GROUP;
+    if (((const Op *)lua_touserdata(L, at + FLAGS))->ready(L, at + OBJECT)) {
+      weir_deadlines_stop(&S->deadlines, &t->due);
+      r = effect(L, (const Op *)lua_touserdata(L, at + FLAGS), is_peek(L, at), at + KEY,
+                 at + OBJECT, at + MAP, NULL);
+      if (r != WEIR_PENDING) return r;
+      if (limited) weir_deadlines_start(&S->deadlines, &t->due, t->due.when, 0);
+    }
+  }
+  return select_stand(L, S, t, n);
+}
+
+/* Put the branch whose key and value are on top onto the stack as a group.
+** [-1, +4, e]: the key stays. False: it is disabled, and gone. */
+static bool push_group (lua_State *L) {
+  int key = lua_gettop(L) - 1;
+  Branch b;
+  luaL_checkstack(L, GROUP + LUA_MINSTACK, "too many branches");
+  b = take_apart(L, key);                       /* key; object; value; function */
+  if (b.op == NULL) {
+    lua_settop(L, key - 1);
+    return false;
+  }
+  if (b.peek) {
+    lua_pushlightuserdata(L, (void *)&peek_key);
+    lua_replace(L, key + VALUE);
+  }
+  lua_pushlightuserdata(L, (void *)b.op);
+  if (b.op->guard != NULL) b.op->guard(L, key + OBJECT);
+  return true;
+}
+
+/* ---- looking -------------------------------------------------------------- */
+
+/* The branch whose key and value are on top: is it ready? [-1, +0, e] */
+static bool look (lua_State *L, bool *enabled, bool *composite) {
+  int key = lua_gettop(L) - 1;
+  Branch b = take_apart(L, key);
+  bool ready = false;
+  if (b.op != NULL) {
+    *enabled = true;
+    if (b.composite) *composite = true;
+    else ready = b.op->ready(L, key + 1);
+  }
+  lua_settop(L, key);
+  return ready;
+}
+
+/* The branch with the key on top takes effect. [-1, +n, e] */
+static int win (lua_State *L) {
+  int key = lua_gettop(L);
+  Branch b;
+  lua_pushvalue(L, key);
+  lua_rawget(L, 1);
+  b = take_apart(L, key);
+  return effect(L, b.op, b.peek, key, key + 1, key + 3, NULL);
+}
+
+/* Draw among the first n elements until one that is ready is hit, a few times.
+** Pushes its key. */
+static bool sample (lua_State *L, Scheduler *S, uint32_t n) {
+  int i;
+  for (i = 0; i < SAMPLES; i++) {
+    lua_Integer k = (lua_Integer)weirL_random(S, n) + 1;
+    bool enabled = false, composite = false;
+    lua_pushinteger(L, k);
+    lua_rawgeti(L, 1, k);
+    if (look(L, &enabled, &composite)) return true;
+    lua_pop(L, 1);
+  }
+  return false;
+}
+
+/* Was this large array looked at whole not long ago? (A weak reference in the
+** table of owned handles, under the address of the scheduler.) */
+static bool known (lua_State *L, const Scheduler *S) {
+  bool same;
+  weirL_uv(L, UV_OWNED);
+  lua_rawgetp(L, -1, S);
+  same = lua_rawequal(L, -1, 1);
+  lua_pop(L, 2);
+  return same;
+}
+
+static void make_known (lua_State *L, const Scheduler *S) {
+  weirL_uv(L, UV_OWNED);
+  lua_pushvalue(L, 1);
+  lua_rawsetp(L, -2, S);
+  lua_pop(L, 1);
+}
+
+/* An array without holes and without other keys: its length; else 0. */
+static uint32_t array_length (lua_State *L) {
+  lua_Unsigned n = lua_rawlen(L, 1);
+  if (n == 0 || n > WEIR_CAPACITY_MAX) return 0;
+  lua_pushinteger(L, (lua_Integer)n);
+  if (lua_next(L, 1) == 0) return (uint32_t)n;
+  lua_pop(L, 2);
+  return 0;
+}
+
+/* Look at every branch. Pushes the key of the one drawn, if any is ready. */
+static bool look_all (lua_State *L, Scheduler *S, int mode, uint32_t n, bool *enabled,
+                      bool *composite) {
+  uint32_t ready = 0;
+  if (mode == MODE_BIASED || n > 0) {           /* by index, holes allowed */
+    uint32_t i, chosen = 0;
+    for (i = 1; i <= n; i++) {
+      bool yes;
+      lua_pushinteger(L, i);
+      if (lua_rawgeti(L, 1, i) == LUA_TNIL) {
+        lua_pop(L, 2);
+        continue;
+      }
+      yes = look(L, enabled, composite);
+      lua_pop(L, 1);
+      if (!yes) continue;
+      ready++;
+      if (mode == MODE_BIASED ? ready == 1 : ready == 1 || weirL_random(S, ready) == 0)
+        chosen = i;
+    }
+    if (ready == 0) return false;
+    lua_pushinteger(L, chosen);
+    return true;
+  }
+  lua_pushnil(L);                               /* chosen */
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {                      /* chosen; key; branch */
+    if (!look(L, enabled, composite)) continue; /* chosen; key */
+    if (++ready == 1 || weirL_random(S, ready) == 0) {
+      lua_pushvalue(L, -1);
+      lua_replace(L, -3);
+    }
+  }
+  if (ready > 0) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* ---- select --------------------------------------------------------------- */
+
+static int composite_k (lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return lua_gettop(L) - 2;
+}
+
+/* Streams among the branches: the function that weir.stream registered. */
+static int composite_select (lua_State *L, int mode) {
+  static const char *const modes[] = {"select", "biased", "try"};
+  weirL_uv(L, UV_HOOKS);
+  lua_rawgeti(L, -1, HOOK_COMPOSITE);
+  lua_remove(L, -2);                            /* branches; timeout; f */
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushstring(L, modes[mode]);
+  lua_callk(L, 3, LUA_MULTRET, 0, composite_k);
+  return composite_k(L, LUA_OK, 0);
+}
+
+/* The highest integer key, for select_biased: holes are absent branches. */
+static uint32_t biased_length (lua_State *L) {
+  lua_Integer most = 0;
+  if (array_length(L) > 0) return (uint32_t)lua_rawlen(L, 1);
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1)
+      luaL_argerror(L, 1, "select_biased takes an array: its order is the order of trying");
+    if (lua_tointeger(L, -2) > most) most = lua_tointeger(L, -2);
+    lua_pop(L, 1);
+  }
+  return most > WEIR_CAPACITY_MAX ? 0 : (uint32_t)most;
+}
+
+static int select_mode (lua_State *L, int mode, lua_CFunction again) {
+  Scheduler *S = weirL_scheduler(L);
+  double seconds = mode == MODE_TRY ? 0 : weirL_optseconds(L, 2);
+  bool enabled = false, composite = false, found;
+  uint32_t n, count = 0;
+  Task *t;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 2);
+  if (mode != MODE_TRY && weirL_spent(L, S)) return weirL_give_way(L, S, again);
+  n = mode == MODE_BIASED ? biased_length(L) : array_length(L);
+  found = mode == MODE_FAIR && n >= SAMPLED_FROM && known(L, S) && sample(L, S, n);
+  if (!found) found = look_all(L, S, mode, n, &enabled, &composite);
+  if (composite) {
+    lua_settop(L, 2);
+    return composite_select(L, mode);
+  }
+  if (found) {
+    int r = win(L);
+    if (r != WEIR_PENDING) {
+      weirL_notice(L, S);
+      return r;
+    }
+    lua_settop(L, 2);                           /* a finalizer took it from us */
+  }
+  else if (!enabled) return weirL_reason(L, "empty");
+  if (mode == MODE_TRY) return weirL_reason(L, "empty");
+  if (seconds == 0) return weirL_reason(L, "timeout");
+  t = weirL_may_wait(L, S, mode == MODE_BIASED ? "select_biased" : "select");
+  if (n >= SAMPLED_FROM && mode == MODE_FAIR) make_known(L, S);
+  if (n > 0) {
+    uint32_t i;
+    for (i = 1; i <= n; i++) {
+      luaL_checkstack(L, 4, "too many branches");
+      lua_pushinteger(L, i);
+      if (lua_rawgeti(L, 1, i) == LUA_TNIL) lua_pop(L, 2);
+      else if (push_group(L)) count++;
+    }
+  }
+  else {
+    lua_pushnil(L);
+    while (lua_next(L, 1)) {                    /* groups...; key; branch */
+      int at = lua_gettop(L) - 1;
+      luaL_checkstack(L, 4, "too many branches");
+      lua_pushvalue(L, at);
+      lua_insert(L, at);                        /* key; key; branch */
+      if (push_group(L)) count++;
+      lua_pushvalue(L, at);
+      lua_remove(L, at);                        /* group; key for lua_next */
+    }
+  }
+  weirL_branches(L, S, t, count);               /* may raise: before anything starts */
+  for (n = 0; n < count; n++) {                 /* a finalizer may have been here */
+    int at = BASE + (int)n * GROUP, r;
+    const Op *op = (const Op *)lua_touserdata(L, at + FLAGS);
+    if (!op->ready(L, at + OBJECT)) continue;
+    r = effect(L, op, is_peek(L, at), at + KEY, at + OBJECT, at + MAP, NULL);
+    if (r != WEIR_PENDING) return r;
+  }
+  weirL_wait_start(L, t, seconds);
+  return select_stand(L, S, t, count);
+}
+
+/* weir.select(branches [, timeout]) -> which, results... */
+static int select_fair (lua_State *L) { return select_mode(L, MODE_FAIR, select_fair); }
+
+/* weir.select_biased(branches [, timeout]) */
+static int select_biased (lua_State *L) {
+  return select_mode(L, MODE_BIASED, select_biased);
+}
+
+/* weir.try_select(branches) */
+static int try_select (lua_State *L) { return select_mode(L, MODE_TRY, try_select); }
+
+/* core.on_composite(f): what selects when a stream is among the branches */
+static int on_composite (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  weirL_uv(L, UV_HOOKS);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, HOOK_COMPOSITE);
+  return 0;
+}
+
+/* ---- weir.closed(tx) ------------------------------------------------------- */
+
+static const Op *inner_op (const Closed *c) {
+  return weirL_kinds[weirL_kindof(&c->tx->o)].closed;
+}
+
+static int select_closed_poll (lua_State *L, int i, weir_Waiter *won) {
+  const Closed *c = (Closed *)lua_touserdata(L, i);
+  if (!weirL_live(c->tx)) {
+    lua_getiuservalue(L, i, 1);
+    return weirL_badspent(L, -1, c->tx);
+  }
+  lua_getiuservalue(L, i, 1);
+  return inner_op(c)->poll(L, lua_gettop(L), won);
+}
+
+static bool select_closed_ready (lua_State *L, int i) {
+  const Closed *c = (Closed *)lua_touserdata(L, i);
+  bool ready;
+  if (!weirL_live(c->tx)) return true;          /* poll says why */
+  lua_getiuservalue(L, i, 1);
+  ready = inner_op(c)->ready(L, lua_gettop(L));
+  lua_pop(L, 1);
+  return ready;
+}
+
+static void select_closed_enter (lua_State *L, int i, weir_Waiter *w) {
+  const Closed *c = (Closed *)lua_touserdata(L, i);
+  lua_getiuservalue(L, i, 1);
+  inner_op(c)->enter(L, lua_gettop(L), w);
+  lua_pop(L, 1);
+}
+
+const Op weirL_closed_op = {"closed", select_closed_poll, select_closed_ready, select_closed_enter, NULL, false};
+
+/* weir.closed(tx) -> an awaitable: the receiver of tx is closed or gone */
+static int closed (lua_State *L) {
+  Handle *h = weirL_handle(L, 1);
+  Closed *c;
+  if (h == NULL || weirL_kinds[weirL_kindof(&h->o)].closed == NULL)
+    return luaL_typeerror(L, 1, "sender");
+  if (!weirL_live(h)) weirL_badspent(L, 1, h);
+  c = (Closed *)weirL_new(L, weirL_scheduler(L), CLOSED, sizeof(Closed), 1);
+  c->tx = h;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  return 1;
+}
+
+void weirL_open_select (lua_State *L, int S) {
+  static const luaL_Reg functions[] = {{"select", select_fair},
+    {"select_biased", select_biased}, {"try_select", try_select}, {"closed", closed},
+    {"on_composite", on_composite}, {NULL, NULL}};
+  weirL_register(L, S, CLOSED, NULL, NULL);
+  lua_pushvalue(L, S);
+  luaL_setfuncs(L, functions, 1);
+  lua_pushlightuserdata(L, (void *)&peek_key);
+  lua_setfield(L, -2, "READY");
+}

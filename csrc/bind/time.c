@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+** time.c -- sleeping, timers, intervals.
+**
+**   Timer      due --in--> scheduler's deadlines      line: tasks waiting for it
+**   Interval   next: the scheduled time of the next tick; due and line as above,
+**              due only while somebody waits
+**
+** T1  a timer is elapsed, or its `due` is in the heap, or it is never due
+** T2  nobody waits for a timer that is elapsed
+** T3  the line of an interval is empty, or its `due` is in the heap
+*/
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bind.h"
+
+enum { BURST, DELAY, SKIP };
+
+/* ---- sleep --------------------------------------------------------------- */
+
+static int sleep_k (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = weirL_scheduler(L)->current;
+  (void)status;
+  (void)ctx;
+  t->timed_out = false;
+  return weirL_true(L);
+}
+
+static const Op sleep_op = {"sleep", NULL, NULL, NULL, NULL, false};
+
+static int sleep_for (lua_State *L, double seconds, const char *verb) {
+  Scheduler *S = weirL_scheduler(L);
+  Task *t = weirL_may_wait(L, S, verb);
+  t->op = &sleep_op;
+  if (!(seconds > 0)) {                         /* give way once */
+    t->status = READY;
+    t->op = NULL;
+    weirL_make_ready(t);
+    return lua_yieldk(L, 0, 0, sleep_k);
+  }
+  weirL_wait_start(L, t, isinf(seconds) ? -1 : seconds);
+  weir_park(&t->parking, &t->self, 0);
+  return weirL_park(L, t, 0, sleep_k);
+}
+
+/* weir.sleep(seconds) */
+static int time_sleep (lua_State *L) {
+  return sleep_for(L, weirL_seconds(L, 1), "sleep");
+}
+
+/* weir.sleep_until(time) */
+static int time_sleep_until (lua_State *L) {
+  double when = luaL_checknumber(L, 1);
+  if (isnan(when)) return luaL_argerror(L, 1, "a time must not be NaN");
+  return sleep_for(L, when - weirL_clock(weirL_scheduler(L)), "sleep_until");
+}
+
+/* weir.now() */
+static int time_now (lua_State *L) {
+  lua_pushnumber(L, weirL_clock(weirL_scheduler(L)));
+  return 1;
+}
+
+/* ---- timers -------------------------------------------------------------- */
+
+/* It is due. From the scheduler: only links. */
+void weirL_timer_fire (weir_Deadline *due) {
+  Timer *t = weir_container(due, Timer, due);
+  t->elapsed = true;
+  weir_line_tell_all(&t->line);
+}
+
+static Timer *new_timer (lua_State *L, Scheduler *S, KindId k) {
+  Timer *t = (Timer *)weirL_new(L, S, k, sizeof(Timer), 0);
+  t->S = S;
+  weir_deadline_init(&t->due);
+  weir_list_init(&t->line);
+  return t;
+}
+
+static int timer__gc (lua_State *L) {
+  Timer *t = (Timer *)lua_touserdata(L, 1);
+  if (t == NULL || (t->o.tag & ~0xffu) != TAG_LIVE) return 0;
+  weir_deadlines_stop(&t->S->deadlines, &t->due);
+  t->o.tag = 0;
+  return 0;
+}
+
+static void set_timer (Timer *t, double seconds) {
+  weir_deadlines_stop(&t->S->deadlines, &t->due);
+  t->when = weirL_clock(t->S) + seconds;
+  t->elapsed = !(seconds > 0);
+  if (t->elapsed) weir_line_tell_all(&t->line);
+  else if (!isinf(seconds)) weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);
+}
+
+static int timer_poll (lua_State *L, int i, weir_Waiter *won) {
+  (void)won;
+  return ((Timer *)lua_touserdata(L, i))->elapsed ? weirL_true(L) : WEIR_PENDING;
+}
+
+static bool timer_ready (lua_State *L, int i) {
+  return ((Timer *)lua_touserdata(L, i))->elapsed;
+}
+
+static void timer_enter (lua_State *L, int i, weir_Waiter *w) {
+  weir_line_join(&((Timer *)lua_touserdata(L, i))->line, w);
+}
+
+const Op weirL_timer_op = {"wait", timer_poll, timer_ready, timer_enter, NULL, false};
+
+/* weir.after(seconds) -> a Timer */
+static int time_after (lua_State *L) {
+  double seconds = weirL_seconds(L, 1);
+  set_timer(new_timer(L, weirL_scheduler(L), TIMER), seconds);
+  return 1;
+}
+
+static int timer_wait (lua_State *L) {
+  const Timer *t = (Timer *)weirL_check(L, 1, TIMER);
+  return weirL_await(L, t->S, &weirL_timer_op, 2, timer_wait);
+}
+
+static int timer_reset (lua_State *L) {
+  Timer *t = (Timer *)weirL_check(L, 1, TIMER);
+  set_timer(t, weirL_seconds(L, 2));
+  weirL_notice(L, t->S);
+  return weirL_true(L);
+}
+
+static int timer_deadline (lua_State *L) {
+  lua_pushnumber(L, ((Timer *)weirL_check(L, 1, TIMER))->when);
+  return 1;
+}
+
+static int timer_is_elapsed (lua_State *L) {
+  const Timer *t = (Timer *)weirL_check(L, 1, TIMER);
+  lua_pushboolean(L, t->elapsed || weirL_clock(t->S) >= t->when);
+  return 1;
+}
+
+int weirL_timer_fill (const Object *o, char *text, size_t size) {
+  const Timer *t = (const Timer *)o;
+  return snprintf(text, size, t->elapsed ? "elapsed" : "in %.3f s",
+                  t->when - weirL_clock(t->S));
+}
+
+/* ---- intervals ------------------------------------------------------------ */
+
+/* The tick scheduled for t->when is taken at `now`: when is the next? */
+static void next_tick (Timer *t, double now) {
+  double late = now - t->when;
+  switch (t->missed) {
+    case BURST: t->when += t->period; break;
+    case DELAY:
+      t->when = late > 0.005 ? now + t->period : t->when + t->period;
+      break;
+    default:
+      t->when += t->period * (late > 0.005 ? floor(late / t->period) + 1 : 1);
+      break;
+  }
+}
+
+static int interval_poll (lua_State *L, int i, weir_Waiter *won) {
+  Timer *t = (Timer *)lua_touserdata(L, i);
+  double now = weirL_clock(t->S), when = t->when;
+  (void)won;
+  if (now < when) return WEIR_PENDING;
+  next_tick(t, now);
+  weir_deadlines_stop(&t->S->deadlines, &t->due);
+  if (!weir_list_empty(&t->line) && !isinf(t->when))        /* others wait for the next */
+    weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);
+  lua_pushnumber(L, when);
+  return 1;
+}
+
+static bool interval_ready (lua_State *L, int i) {
+  const Timer *t = (Timer *)lua_touserdata(L, i);
+  return weirL_clock(t->S) >= t->when;
+}
+
+static void interval_enter (lua_State *L, int i, weir_Waiter *w) {
+  Timer *t = (Timer *)lua_touserdata(L, i);
+  weir_line_join(&t->line, w);
+  if (!weir_deadline_set(&t->due) && !isinf(t->when))
+    weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);
+}
+
+const Op weirL_interval_op = {"tick", interval_poll, interval_ready, interval_enter, NULL, false};
+
+/* weir.interval(period [, { missed = ..., delay = s }]) */
+static int time_interval (lua_State *L) {
+  static const char *const policies[] = {"burst", "delay", "skip", NULL};
+  Scheduler *S = weirL_scheduler(L);
+  double period = weirL_seconds(L, 1), delay = 0;
+  int missed = BURST;
+  Timer *t;
+  if (period == 0) return luaL_argerror(L, 1, "a period must be above 0");
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) {
+    luaL_checktype(L, 2, LUA_TTABLE);
+    if (lua_getfield(L, 2, "missed") != LUA_TNIL) {
+      const char *s = lua_tostring(L, -1);
+      for (missed = 0; policies[missed] != NULL; missed++)
+        if (s != NULL && strcmp(s, policies[missed]) == 0) break;
+      if (policies[missed] == NULL)
+        return luaL_argerror(L, 2, "missed must be 'burst', 'delay' or 'skip'");
+    }
+    if (lua_getfield(L, 2, "delay") != LUA_TNIL) {
+      delay = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : -1;
+      if (!(delay >= 0))
+        return luaL_argerror(L, 2, "delay must be a time in seconds, not negative or NaN");
+    }
+  }
+  t = new_timer(L, S, INTERVAL);
+  t->period = period;
+  t->missed = missed;
+  t->when = weirL_clock(S) + delay;
+  return 1;
+}
+
+static int interval_tick (lua_State *L) {
+  const Timer *t = (Timer *)weirL_check(L, 1, INTERVAL);
+  return weirL_await(L, t->S, &weirL_interval_op, 2, interval_tick);
+}
+
+/* interval:reset([seconds]): the next tick comes a period (or that) from now */
+static int interval_reset (lua_State *L) {
+  Timer *t = (Timer *)weirL_check(L, 1, INTERVAL);
+  double s = lua_isnoneornil(L, 2) ? t->period : weirL_seconds(L, 2);
+  t->when = weirL_clock(t->S) + s;
+  weir_deadlines_stop(&t->S->deadlines, &t->due);
+  if (!weir_list_empty(&t->line) && !isinf(t->when))
+    weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);
+  return weirL_true(L);
+}
+
+static int interval_period (lua_State *L) {
+  lua_pushnumber(L, ((Timer *)weirL_check(L, 1, INTERVAL))->period);
+  return 1;
+}
+
+int weirL_interval_fill (const Object *o, char *text, size_t size) {
+  const Timer *t = (const Timer *)o;
+  return snprintf(text, size, "every %g s", t->period);
+}
+
+void weirL_open_time (lua_State *L, int S) {
+  static const luaL_Reg timer_methods[] = {{"wait", timer_wait}, {"reset", timer_reset},
+    {"deadline", timer_deadline}, {"is_elapsed", timer_is_elapsed}, {NULL, NULL}};
+  static const luaL_Reg interval_methods[] = {{"tick", interval_tick},
+    {"reset", interval_reset}, {"period", interval_period}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", timer__gc}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"now", time_now}, {"sleep", time_sleep},
+    {"sleep_until", time_sleep_until}, {"after", time_after},
+    {"interval", time_interval}, {NULL, NULL}};
+  weirL_register(L, S, TIMER, timer_methods, meta);
+  weirL_register(L, S, INTERVAL, interval_methods, meta);
+  lua_pushvalue(L, S);
+  luaL_setfuncs(L, functions, 1);
+}
