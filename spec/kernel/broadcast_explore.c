@@ -38,13 +38,15 @@ static int receiver (int task) { return task - SENDERS; }
 static void start (void) {
   int i;
   weir_broadcast_init(&w.b, v.capacity, v.waits);
+  expect(w.b.senders == 1 && w.b.receivers == 1 && w.b.weak == 0 && w.b.size == 0 &&
+         w.b.needs == NULL, "count", "it does not begin with one of each, and no ring");
   w.b.needs = w.needs;
   w.b.size = 1;
   memset(w.slot, GONE, sizeof(w.slot));
   w.b.senders = w.senders = SENDERS;
   w.b.receivers = w.receivers = (uint8_t)v.receivers;
   for (i = 0; i < SENDERS + v.receivers; i++) w.alive[i] = 1;
-  permits_line(ROOM, &w.b.room);
+  permits_line(ROOM, &w.b.room, v.capacity);
   event_line(ARRIVED, &w.b.arrived);
   event_line(CLOSED, &w.b.closed);
 }

@@ -96,6 +96,7 @@ static void check_first (void) {
 static void check (void) {
   int i, n = 0;
   check_first();
+  expect(w.d.started == w.started, "D1", "%d were started", w.started);
   for (i = 0; i < NODES; i++) {
     n += w.when[i] > 0;
     expect(weir_deadline_set(&w.node[i]) == (w.when[i] > 0), "D3", "d%d: set is wrong", i);

@@ -64,13 +64,15 @@ static void homecoming (int line) {
 static void start (void) {
   int i;
   weir_mpsc_init(&w.c, v.capacity);
+  expect(w.c.senders == 1 && w.c.receivers == 1 && w.c.weak == 0 && w.c.capacity == v.capacity,
+         "count", "it does not begin with one of each");
   w.senders = (uint8_t)v.senders;
   w.receivers = (uint8_t)v.receivers;
   w.c.senders = w.senders;
   w.c.receivers = w.receivers;
   for (i = 0; i < v.senders + v.receivers; i++) w.alive[i] = 1;
-  permits_line(ROOM, &w.c.room);
-  permits_line(ITEMS, &w.c.items);
+  permits_line(ROOM, &w.c.room, v.capacity);
+  permits_line(ITEMS, &w.c.items, 0);
   event_line(CLOSED, &w.c.closed);
   model_home = homecoming;
 }

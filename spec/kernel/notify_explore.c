@@ -25,7 +25,7 @@ static void start (void) {
   int i;
   for (i = 0; i < LINES; i++) {
     weir_notify_init(&w.notify[i]);
-    permits_line(i, &w.notify[i]);
+    permits_line(i, &w.notify[i], 0);
   }
   model_home = keep_one;
 }

@@ -77,8 +77,8 @@ static void start (void) {
   for (c = 0; c < CHANNELS; c++) {
     weir_mpsc_init(&w.channel[c], capacity[c]);
     w.senders[c] = 1;
-    permits_line(ROOM_A + c, &w.channel[c].room);
-    permits_line(ITEMS_A + c, &w.channel[c].items);
+    permits_line(ROOM_A + c, &w.channel[c].room, capacity[c]);
+    permits_line(ITEMS_A + c, &w.channel[c].items, 0);
   }
   weir_list_init(&w.quit);
   weir_list_init(&w.granted);

@@ -19,8 +19,8 @@ static struct {
   weir_Permits p;
 } w;
 
-/* what a task may wait for at once; 2: two of the permits, alone */
-static const char *const shapes[] = { "A", "P", "2", "AB", "AP", "PA", "AA", "PP", "ABP" };
+/* what a task may wait for at once; 2: two of the permits, alone; -: nothing */
+static const char *const shapes[] = { "A", "P", "2", "AB", "AP", "PA", "AA", "PP", "ABP", "A-" };
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 
 static void start (void) {
@@ -29,7 +29,7 @@ static void start (void) {
   weir_permits_init(&w.p, 0, NULL);
   event_line(A, &w.a);
   event_line(B, &w.b);
-  permits_line(P, &w.p);
+  permits_line(P, &w.p, 0);
 }
 
 /* Branch i of a task waits through handle 1 or 2, so that one wait has both. */
@@ -49,7 +49,8 @@ static bool wait_for (int task, const char *shape) {
       case 'A': wait_event(task, i, A, handle_of(task, i)); break;
       case 'B': wait_event(task, i, B, handle_of(task, i)); break;
       case 'P': wait_permits(task, i, P, 1, handle_of(task, i)); break;
-      default: wait_permits(task, i, P, 2, handle_of(task, i)); break;
+      case '2': wait_permits(task, i, P, 2, handle_of(task, i)); break;
+      default: break;
     }
   return true;
 }
@@ -118,7 +119,7 @@ static bool step (int n) {
 }
 
 int main (void) {
-  static const Explorer wait = { "wait", 400000, STEPS, start, step, check_waits, NULL, NULL };
+  static const Explorer wait = { "wait", 1500000, STEPS, start, step, check_waits, NULL, NULL };
   explore_part(&w, sizeof(w));
   explore_part(&waits, sizeof(waits));
   explore_run(&wait);

@@ -63,10 +63,10 @@ static void (*model_won) (int task);
 
 static inline void event_line (int line, weir_Link *real) { waits.line[line].real = real; }
 
-static inline void permits_line (int line, weir_Permits *permits) {
+static inline void permits_line (int line, weir_Permits *permits, uint32_t free_now) {
   waits.line[line].real = &permits->line;
   waits.line[line].permits = permits;
-  waits.line[line].free = permits->free;
+  waits.line[line].free = free_now;
 }
 
 /* ---- the model: who must be woken -------------------------------------- */

@@ -27,6 +27,7 @@ static uint8_t handle (int task) { return (uint8_t)(task + 1); }
 static void start (void) {
   int i;
   weir_watch_init(&w.w);
+  expect(w.w.senders == 1 && w.w.receivers == 1, "count", "it does not begin with one of each");
   expect(w.w.version > 0, "H1", "version 0 is taken: nothing is below it");
   w.w.senders = w.senders = SENDERS;
   w.w.receivers = w.receivers = RECEIVERS;
