@@ -492,6 +492,7 @@ void weirL_open_barrier (lua_State *L, int S);
 void weirL_open_once (lua_State *L, int S);
 void weirL_open_cancel (lua_State *L, int S);
 void weirL_open_select (lua_State *L, int S);
+void weirL_box_moved (lua_State *L, int i);
 void weirL_open_box (lua_State *L, int S);
 void weirL_open_debug (lua_State *L, int S);
 

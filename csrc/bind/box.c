@@ -10,20 +10,28 @@
 */
 #include "bind.h"
 
-/* drop(state), protected: dropping cannot fail */
-void weirL_box_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
+/* Call a function of the box's metatable with its state, protected: dropping
+** and moving cannot fail. [-0, +0, -] */
+static void call_hook (lua_State *L, int i, const char *hook) {
   int top = lua_gettop(L);
-  (void)S;
-  (void)h;
-  if (lua_getmetatable(L, i) && lua_getfield(L, -1, "__drop") == LUA_TFUNCTION) {
+  if (lua_getmetatable(L, i) && lua_getfield(L, -1, hook) == LUA_TFUNCTION) {
     lua_getiuservalue(L, i, 1);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-      lua_warning(L, "dropping a handle raised: ", 1);
+      lua_warning(L, "the hook of a handle raised: ", 1);
       lua_warning(L, lua_isstring(L, -1) ? lua_tostring(L, -1) : "(no string)", 0);
     }
   }
   lua_settop(L, top);
 }
+
+void weirL_box_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
+  (void)S;
+  (void)h;
+  call_hook(L, i, "__drop");
+}
+
+/* The box at index i was moved there. */
+void weirL_box_moved (lua_State *L, int i) { call_hook(L, i, "moved"); }
 
 /* upvalues: scheduler, metatable. make(state) -> handle */
 static int make (lua_State *L) {
@@ -122,19 +130,73 @@ static int box_take (lua_State *L) {
   return 1;
 }
 
-/* core.own(handle): it belongs to the running task from now on */
-static int own (lua_State *L) {
+static bool listed (const weir_Link *owned, const Handle *h) {
+  const weir_Link *x;
+  for (x = owned->next; x != owned; x = x->next)
+    if (x == &h->u.owned) return true;
+  return false;
+}
+
+static Handle *live_handle (lua_State *L) {
   Handle *h = weirL_handle(L, 1);
-  if (h == NULL) return luaL_typeerror(L, 1, "handle");
+  if (h == NULL) luaL_typeerror(L, 1, "handle");
   if (!weirL_live(h)) weirL_badspent(L, 1, h);
-  weirL_handle_own(L, weirL_scheduler(L), h, 1);
+  return h;
+}
+
+/* core.owner(handle) -> the running task, if it owns the handle, or nil */
+static int owner (lua_State *L) {
+  const Handle *h = live_handle(L);
+  Scheduler *S = weirL_scheduler(L);
+  Task *t = S->current;
+  const Frame *f;
+  bool found = t != NULL && listed(&t->owned, h);
+  for (f = t != NULL ? t->frames : NULL; f != NULL && !found; f = f->outer)
+    found = f->kind != FRAME_WRAP && listed(&f->owned, h);
+  if (found) weirL_push_task(L, S, t);
+  else lua_pushnil(L);
+  return 1;
+}
+
+/* core.own(handle [, task]): it belongs to that task (the running one) from
+** now on; to nobody if the task has ended */
+static int own (lua_State *L) {
+  Handle *h = live_handle(L);
+  Scheduler *S = weirL_scheduler(L);
+  Task *t = lua_isnoneornil(L, 2) ? S->current : (Task *)weirL_check(L, 2, TASK);
+  if (t == S->current) weirL_handle_own(L, S, h, 1);
+  else if (t != NULL && t->status < DONE) {
+    weirL_handle_anchor(L, 1);
+    weir_list_remove(&h->u.owned);
+    weir_list_append(&t->owned, &h->u.owned);
+  }
   lua_settop(L, 1);
   return 1;
 }
 
+/* core.unyieldable(f, ...) -> its results; a wait inside raises */
+static int unyieldable (lua_State *L) {
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static int nothing (lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* core.coop(): one operation of the running task, which gives way if that was
+** one too many */
+static int coop (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  lua_settop(L, 0);
+  return weirL_spent(L, S) ? weirL_give_way(L, S, nothing) : 0;
+}
+
 void weirL_open_box (lua_State *L, int S) {
   static const luaL_Reg functions[] = {{"new_kind", new_kind}, {"state", state},
-    {"take", box_take}, {"own", own}, {NULL, NULL}};
+    {"take", box_take}, {"own", own}, {"owner", owner},
+    {"unyieldable", unyieldable}, {"coop", coop}, {NULL, NULL}};
   weirL_register(L, S, BOX, NULL, NULL);
   lua_pushvalue(L, S);
   luaL_setfuncs(L, functions, 1);

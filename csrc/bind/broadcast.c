@@ -397,7 +397,7 @@ void weirL_broadcast_sender_drop (lua_State *L, Scheduler *S, Handle *h, int i) 
 void weirL_broadcast_sender_cut (Handle *h) {
   Broadcast *b = (Broadcast *)h->end;
   weir_line_tell_through(&b->k.closed, h);
-  weir_line_tell_through(&b->k.room.line, h);
+  weir_permits_tell_through(&b->k.room, h);
 }
 
 /* It needs none of what it has not seen. */

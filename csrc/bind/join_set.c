@@ -362,7 +362,7 @@ void weirL_set_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
 void weirL_set_cut (Handle *h) {
   JoinSet *set = (JoinSet *)h->end;
   weir_line_tell_through(&set->waiting, h);
-  weir_line_tell_through(&set->room.line, h);
+  weir_permits_tell_through(&set->room, h);
 }
 
 int weirL_set_fill (const Object *o, char *text, size_t size) {

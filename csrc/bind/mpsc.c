@@ -345,7 +345,7 @@ void weirL_sender_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
 
 void weirL_sender_cut (Handle *h) {
   Mpsc *c = (Mpsc *)h->end;
-  weir_line_tell_through(&c->k.room.line, h);
+  weir_permits_tell_through(&c->k.room, h);
   weir_line_tell_through(&c->k.closed, h);
 }
 
@@ -367,7 +367,7 @@ void weirL_receiver_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
 }
 
 void weirL_receiver_cut (Handle *h) {
-  weir_line_tell_through(&((Mpsc *)h->end)->k.items.line, h);
+  weir_permits_tell_through(&((Mpsc *)h->end)->k.items, h);
 }
 
 int weirL_mpsc_fill (const Object *o, char *text, size_t size) {

@@ -336,6 +336,7 @@ void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,
   lua_setmetatable(L, fresh);
   lua_pushnil(L);
   lua_setiuservalue(L, old, 1);
+  if (WEIR_UNLIKELY(weirL_kindof(&f->o) == BOX)) weirL_box_moved(L, fresh);
 }
 
 /* ---- what every handle can do ------------------------------------------ */

@@ -197,13 +197,13 @@ int weirL_sender_reservation (lua_State *L) {
   c->k.senders++;
   c->reservations++;
   weir_park(&r->parking, &r->waiter, 1);
-  if (weir_permits_try(&c->k.room, 1)) {        /* there at once */
+  if (c->k.refusing) weir_win(&r->waiter);      /* told, not granted */
+  else if (weir_permits_try(&c->k.room, 1)) {   /* there at once */
     r->waiter.permits = &c->k.room;
     r->waiter.need = 1;
     r->waiter.owns = true;
     weir_win(&r->waiter);
   }
-  else if (c->k.refusing) weir_win(&r->waiter);
   else weir_permits_join(&c->k.room, &r->waiter, 1);
   return 1;
 }

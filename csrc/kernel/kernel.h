@@ -67,6 +67,7 @@ bool weir_permits_try (weir_Permits *p, uint32_t n);
 void weir_permits_join (weir_Permits *p, weir_Waiter *w, uint32_t n);
 void weir_permits_give (weir_Permits *p, uint32_t n);
 void weir_permits_serve (weir_Permits *p);
+void weir_permits_tell_through (weir_Permits *p, const void *handle);
 uint32_t weir_permits_take (weir_Waiter *w);
 uint32_t weir_permits_available (const weir_Permits *p);
 uint32_t weir_permits_forget (weir_Permits *p, uint32_t n);

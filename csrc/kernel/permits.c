@@ -27,9 +27,9 @@ void weir_permits_init (weir_Permits *p, uint32_t free,
   p->home = home;
 }
 
-/* Could `n` be taken now? */
+/* Could `n` be taken now? None at all always can. */
 bool weir_permits_ready (const weir_Permits *p, uint32_t n) {
-  return p->free >= n && weir_list_empty(&p->line);
+  return n == 0 || (p->free >= n && weir_list_empty(&p->line));
 }
 
 /* Take `n` if they are there and nobody waits. */
@@ -41,7 +41,7 @@ bool weir_permits_try (weir_Permits *p, uint32_t n) {
 
 /* Stand last in line for `n`; only after a `try` has failed. */
 void weir_permits_join (weir_Permits *p, weir_Waiter *w, uint32_t n) {
-  assert(!weir_permits_ready(p, n));
+  assert(n > 0 && !weir_permits_ready(p, n));
   w->permits = p;
   w->need = n;
   weir_list_append(&p->line, &w->link);
@@ -57,6 +57,12 @@ void weir_permits_serve (weir_Permits *p) {
     w->owns = true;
     weir_win(w);
   }
+}
+
+/* Tell those who wait through one handle; whoever stands behind them may go on. */
+void weir_permits_tell_through (weir_Permits *p, const void *handle) {
+  weir_line_tell_through(&p->line, handle);
+  weir_permits_serve(p);
 }
 
 /* `n` come home: to the first in line, or free. May wake them, and whoever

@@ -6,7 +6,8 @@ local core = require "weir.core"
 
 local weir = {}
 for name, value in pairs(core) do weir[name] = value end
-for _, internal in ipairs { "new_kind", "state", "take", "own", "on_composite", "READY" } do
+for _, internal in ipairs { "new_kind", "state", "take", "own", "owner",
+  "unyieldable", "coop", "on_composite", "READY" } do
   weir[internal] = nil
 end
 
