@@ -201,8 +201,6 @@ static bool run (int task) {
 
 static bool drop_sender (int task) {
   tell_line_through(ROOM, handle(task));
-  must_serve(ROOM);
-  weir_permits_serve(&w.b.room);
   tell_line_through(CLOSED, handle(task));
   if (--w.senders == 0) must_tell_all(ARRIVED);
   weir_broadcast_drop_sender(&w.b);

@@ -184,8 +184,6 @@ static bool drop_sender (int task) {
   tell("T%d's sender is dropped", task);
   w.alive[task] = 0;
   tell_line_through(ROOM, handle(task));
-  must_serve(ROOM);
-  weir_permits_serve(&w.c.room);
   tell_line_through(CLOSED, handle(task));
   if (--w.senders == 0) model_settle();
   weir_mpsc_drop_sender(&w.c);

@@ -246,8 +246,6 @@ static bool drop_sender (int c) {
   tell("the last sender of %c is dropped", 'A' + c);
   w.senders[c] = 0;
   tell_line_through(ROOM_A + c, SENDER);
-  must_serve(ROOM_A + c);
-  weir_permits_serve(&w.channel[c].room);
   model_settle(c);
   weir_mpsc_drop_sender(&w.channel[c]);
   return true;

@@ -106,8 +106,6 @@ static bool step (int n) {
     case THROUGH_P:
       tell("tell those of P through handle 1");
       tell_line_through(P, 1);
-      must_serve(P);          /* a handle that is told lets the next in line pass: the owner serves */
-      weir_permits_serve(&w.p);
       return true;
     default:
       if (w.p.free >= MOST_FREE) return false;

@@ -206,9 +206,15 @@ static inline void wait_event (int task, int branch, int line, uint8_t through) 
   add_place(line, task, branch, 0, through);
 }
 
+/* On a line of permits whoever stands behind them may go on. */
 static inline void tell_line_through (int line, uint8_t handle) {
+  Line *l = &waits.line[line];
   must_tell_through(line, handle);
-  weir_line_tell_through(waits.line[line].real, handle_at(handle));
+  if (l->permits == NULL) weir_line_tell_through(l->real, handle_at(handle));
+  else {
+    must_serve(line);
+    weir_permits_tell_through(l->permits, handle_at(handle));
+  }
 }
 
 /* The wait is over: nothing of it may be left anywhere. */

@@ -1,0 +1,288 @@
+-- mutate.lua: changes the C core in one place at a time and sees whether a test notices.
+-- SPDX-License-Identifier: MIT
+--
+--   lua5.4 spec/kernel/mutate.lua [seed=N] [count=N] [only=PATTERN] [first=N] [scale=X]
+--
+-- Sites are drawn by the seed, in turn from five kinds: drop a call; drop a give-back or a wake; negate a
+-- condition; swap a comparison; be off by one. A change that does not compile, or compiles to the same
+-- code, is no mutant and another is drawn. Each mutant is built in a copy of the tree (build/mutate) and
+-- tested until something fails: first the kernel's explorers, if it is in the kernel, then the specs,
+-- those of the same name first. `only` is a Lua pattern for file names; `first` begins the tests with a
+-- later mutant of the same drawing; `scale` is that of the explorers. Ends with the survivors, and with
+-- status 1 if fewer than 95 in 100 were caught.
+
+local TREE = "build/mutate/tree"
+local LOG = "build/mutate/log"
+local options = { seed = 1, count = 200, only = "", first = 1, scale = 0.1 }
+
+-- ---- small tools ---------------------------------------------------------------------------------
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+local function write(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  assert(file:close())
+end
+
+local function lines_of(command)
+  local pipe = assert(io.popen(command))
+  local lines = {}
+  for line in pipe:lines() do lines[#lines + 1] = line end
+  pipe:close()
+  return lines
+end
+
+-- Does a command succeed in so many seconds? Its output goes to the log. Memory is limited: a mutant may
+-- want all there is.
+local function succeeds(command, seconds)
+  local quoted = command:gsub("'", "'\\''")
+  return (os.execute(("cd %s && { ulimit -v 16000000; timeout -k 2 %d sh -c '%s'; } >../log 2>&1 </dev/null")
+    :format(TREE, seconds, quoted))) == true
+end
+
+local function say(...)
+  io.stdout:write(string.format(...), "\n")
+  io.stdout:flush()
+end
+
+-- ---- sites --------------------------------------------------------------------------------------
+
+local function blank(text) return (text:gsub("[^\n]", " ")) end
+
+-- The code alone, everything at its place: no comments, strings, directives, assertions.
+local function code_of(text)
+  text = text:gsub("/%*.-%*/", blank)
+  text = text:gsub('"[^"\n]*"', blank):gsub("'[^'\n]*'", blank)
+  text = text:gsub("\n#[^\n]*", blank)
+  return (text:gsub("%f[%w_]assert%s*%b()", blank))
+end
+
+local WAKES = {
+  "give", "serve", "tell", "wake", "win", "unpark", "settle", "make_ready", "notice", "cut", "home",
+}
+local NO_CALLS = { ["return"] = true, ["while"] = true, ["if"] = true, ["switch"] = true, ["for"] = true }
+
+local function is_wake(name)
+  for _, word in ipairs(WAKES) do
+    if name:find(word, 1, true) then return true end
+  end
+  return false
+end
+
+-- Calls that stand as a statement.
+local function calls(code, wanted, add)
+  for from, name, to in code:gmatch("\n +()([%a_][%w_]*)%b()();") do
+    if not NO_CALLS[name] and is_wake(name) == wanted then add(from, to - 1, "(void)0") end
+  end
+end
+
+local function conditions(code, add)
+  for _, word in ipairs { "if", "while" } do
+    for from, to in code:gmatch("%f[%w_]" .. word .. " ()%b()()") do
+      add(from, to - 1, "(!" .. code:sub(from, to - 1) .. ")")
+    end
+  end
+end
+
+local SWAPPED = { ["<"] = "<=", ["<="] = "<", [">"] = ">=", [">="] = ">", ["=="] = "!=", ["!="] = "==",
+                  ["&&"] = "||", ["||"] = "&&" }
+
+local function comparisons(code, add)
+  for from, sign, to in code:gmatch(" ()([<>=!&|]+)() ") do
+    if SWAPPED[sign] then add(from, to - 1, SWAPPED[sign]) end
+  end
+end
+
+local function numbers(code, add)
+  for from, number, to in code:gmatch("()%f[%w_.]([0-3])()%f[^%w_.]") do
+    add(from, to - 1, number == "1" and "0" or tostring(number + 1))
+  end
+  for from, sign, to in code:gmatch("()([+-][+-])()") do
+    add(from, to - 1, sign == "++" and "--" or "++")
+  end
+end
+
+local KINDS = {
+  { "drop a call", function(code, add) calls(code, false, add) end },
+  { "drop a give-back or a wake", function(code, add) calls(code, true, add) end },
+  { "negate a condition", conditions },
+  { "swap a comparison", comparisons },
+  { "off by one", numbers },
+}
+
+local function line_number(text, at)
+  local _, n = text:sub(1, at):gsub("\n", "")
+  return n + 1
+end
+
+-- For each kind, every site in every file.
+local function all_sites()
+  local sites = {}
+  local files = lines_of("find csrc/kernel csrc/bind -name '*.c' -o -name 'list.h' | sort")
+  for k, kind in ipairs(KINDS) do
+    sites[k] = {}
+    for _, path in ipairs(files) do
+      local text = read(path)
+      kind[2](code_of(text), function(from, to, instead)
+        local site = { path = path, kind = kind[1], from = from, to = to, instead = instead }
+        if path:find(options.only) then table.insert(sites[k], site) end
+      end)
+    end
+  end
+  return sites
+end
+
+-- An order of all sites, the kinds in turn.
+local function draw(sites)
+  local order, left = {}, true
+  math.randomseed(options.seed)
+  while left do
+    left = false
+    for _, of_kind in ipairs(sites) do
+      if #of_kind > 0 then
+        left = true
+        order[#order + 1] = table.remove(of_kind, math.random(#of_kind))
+      end
+    end
+  end
+  return order
+end
+
+-- ---- tests --------------------------------------------------------------------------------------
+
+local function explorer(path)
+  local name = path:match("([%w_]+)_explore%.c$")
+  return {
+    name = "explorer " .. name, concept = name, seconds = 120,
+    build = "cc -std=c11 -O1 -Icsrc/kernel " .. path .. " csrc/kernel/*.c -o build/explore",
+    command = ("EXPLORE_SCALE=%g ./build/explore"):format(options.scale),
+  }
+end
+
+local function spec(path)
+  return {
+    name = path, concept = path:match("([%w_]+)_spec%.lua$"), seconds = 60,
+    command = ("make -s --no-print-directory check CFLAGS=-O1 SPECS=%s"):format(path),
+  }
+end
+
+local function fails(test)
+  if test.build and not succeeds(test.build, 60) then return true end
+  return not succeeds(test.command, test.seconds)
+end
+
+-- The tests that pass on the tree as it is; the time that each takes bounds it from now on.
+local function baseline(tests)
+  local green = {}
+  for _, test in ipairs(tests) do
+    local began = os.time()
+    if fails(test) then say("left out, it fails on the tree as it is: %s", test.name)
+    else
+      test.took = os.time() - began
+      test.seconds = 10 + 4 * test.took
+      green[#green + 1] = test
+    end
+  end
+  return green
+end
+
+-- The tests in the order of trying for a mutant of a file.
+local function ordered(tests, path)
+  local concept = path:match("([%w_]+)%.[ch]$")
+  local list = {}
+  for i, test in ipairs(tests) do
+    local near = test.concept == concept and 0 or test.concept:find(concept, 1, true) and 1 or 2
+    list[i] = { test = test, key = near * 1e6 + test.took * 1e3 + i }
+  end
+  table.sort(list, function(a, b) return a.key < b.key end)
+  return list
+end
+
+-- ---- one mutant --------------------------------------------------------------------------------
+
+local function core() return read(TREE .. "/build/weir/core.so") end
+
+local function builds() return succeeds("make --no-print-directory -s build CFLAGS=-O1", 120) end
+
+-- Make the change; false if it is none.
+local function change(site, text, original)
+  write(TREE .. "/" .. site.path, text:sub(1, site.from - 1) .. site.instead .. text:sub(site.to + 1))
+  return builds() and core() ~= original
+end
+
+-- The name of the test that fails; nil if none does.
+local function catcher(site, tests)
+  if site.path:find("kernel", 1, true) then
+    for _, entry in ipairs(ordered(tests.explorers, site.path)) do
+      if fails(entry.test) then return entry.test.name end
+    end
+  end
+  for _, entry in ipairs(ordered(tests.specs, site.path)) do
+    if fails(entry.test) then return entry.test.name end
+  end
+  return nil
+end
+
+local function describe(site, text)
+  local shown = text:sub(site.from, site.to):gsub("%s+", " ")
+  return ("%s:%d %s: %s"):format(site.path, line_number(text, site.from), site.kind, shown)
+end
+
+-- ---- all of it ---------------------------------------------------------------------------------
+
+local function prepare()
+  os.execute("rm -rf build/mutate && mkdir -p " .. TREE)
+  assert(os.execute("tar cf - --exclude=./build --exclude=./.git . | tar xf - -C " .. TREE))
+  local tests = { explorers = {}, specs = {} }
+  for i, path in ipairs(lines_of("ls spec/kernel/*_explore.c")) do tests.explorers[i] = explorer(path) end
+  for _, path in ipairs(lines_of("ls spec/*_spec.lua spec/regress/*_spec.lua 2>/dev/null")) do
+    -- the rock and the benchmarks are not about the core, and build or run for long
+    if not path:find("rock_spec") and not path:find("peers_spec") then
+      table.insert(tests.specs, spec(path))
+    end
+  end
+  if not builds() then
+    io.stdout:write(read(LOG))
+    say("the tree as it is does not build")
+    os.exit(2)
+  end
+  return { explorers = baseline(tests.explorers), specs = baseline(tests.specs) }
+end
+
+local function main()
+  for _, argument in ipairs(arg) do
+    local name, value = argument:match("^(%w+)=(.*)$")
+    assert(name and options[name], "unknown argument " .. argument)
+    options[name] = tonumber(value) or value
+  end
+  say("seed %d", options.seed)
+  local tests = prepare()
+  local original = core()
+  local number, caught, survivors = 0, 0, {}
+  for _, site in ipairs(draw(all_sites())) do
+    if number == options.count then break end
+    local text = read(site.path)
+    if change(site, text, original) then
+      number = number + 1
+      if number >= options.first then
+        local by = catcher(site, tests)
+        if by then caught = caught + 1 else survivors[#survivors + 1] = describe(site, text) end
+        say("%4d %s: %s", number, describe(site, text), by or "SURVIVES")
+      end
+    end
+    write(TREE .. "/" .. site.path, text)
+  end
+  number = number - options.first + 1
+  say("seed %d: %d mutants, %d caught (%.1f %%)", options.seed, number, caught,
+      100 * caught / math.max(number, 1))
+  for _, survivor in ipairs(survivors) do say("  survives: %s", survivor) end
+  os.exit(caught >= 0.95 * number)
+end
+
+main()
