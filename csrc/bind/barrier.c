@@ -70,7 +70,5 @@ static int barrier (lua_State *L) {
 void weirL_open_barrier (lua_State *L, int S) {
   static const luaL_Reg methods[] = {{"wait", barrier_wait}, {NULL, NULL}};
   weirL_register(L, S, BARRIER, methods, NULL);
-  lua_pushvalue(L, S);
-  lua_pushcclosure(L, barrier, 1);
-  lua_setfield(L, -2, "barrier");
+  weirL_setfunc(L, S, "barrier", barrier);
 }

@@ -71,7 +71,7 @@ enum {
 };
 
 typedef struct Object {
-  uint32_t tag;                   /* first word of every userdata; 0 once finalised */
+  uint32_t tag;                   /* first word of every userdata */
   uint32_t waits;                 /* handles: waits going on through this one */
 } Object;
 
@@ -256,6 +256,7 @@ typedef struct Frame {
   struct JoinSet *set;            /* FRAME_SCOPE */
   uint32_t slot;
   uint8_t kind;
+  bool active;                    /* its coroutine runs, or waits in a task */
   bool stuck;                     /* entered where Lua cannot yield */
   bool expired;                   /* to be cut at the next wait */
   bool cut;                       /* its function is to be closed now */
@@ -295,7 +296,7 @@ int weirL_handle_dropmethod (lua_State *L);
 static inline Scheduler *weirL_scheduler (lua_State *L) {
   return (Scheduler *)lua_touserdata(L, lua_upvalueindex(1));
 }
-uint32_t weirL_place (lua_State *L, Scheduler *S);
+uint32_t weirL_place (lua_State *L, Scheduler *S, int f);
 void weirL_pushfunction (lua_State *L, lua_CFunction f);
 double weirL_clock (const Scheduler *S);
 double weirL_optseconds (lua_State *L, int arg);
@@ -513,6 +514,16 @@ void weirL_push_report (lua_State *L, Scheduler *S, bool deadlock);
 double weirL_os_now (void);
 void weirL_os_sleep (double seconds, bool (*stay_awake) (void *), void *arg);
 uint64_t weirL_os_seed (void);
+
+/* arguments: as luaL_check..., but the function always has a name */
+int weirL_argerror (lua_State *L, int arg, const char *why);
+int weirL_typeerror (lua_State *L, int arg, const char *expected);
+void weirL_checktype (lua_State *L, int arg, int type);
+void weirL_checkany (lua_State *L, int arg);
+lua_Number weirL_checknumber (lua_State *L, int arg);
+const char *weirL_checkstring (lua_State *L, int arg);
+void weirL_setfunc (lua_State *L, int S, const char *name, lua_CFunction f);
+void weirL_setfuncs (lua_State *L, int S, const luaL_Reg *functions);
 
 /* an argument that must be an integer in [low, high] */
 lua_Integer weirL_integer (lua_State *L, int arg, lua_Integer low, lua_Integer high);

@@ -36,7 +36,7 @@ void weirL_box_moved (lua_State *L, int i) { call_hook(L, i, "moved"); }
 /* upvalues: scheduler, metatable. make(state) -> handle */
 static int make (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
-  luaL_checkany(L, 1);
+  weirL_checkany(L, 1);
   lua_settop(L, 1);
   weirL_handle_new(L, S, BOX, 1, S);
   lua_pushvalue(L, lua_upvalueindex(2));
@@ -56,10 +56,10 @@ static void copy_fields (lua_State *L, int from, int to) {
 /* core.new_kind(name, methods, drop [, metamethods]) -> make */
 static int new_kind (lua_State *L) {
   int meta, base;
-  luaL_checkstring(L, 1);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  luaL_checktype(L, 3, LUA_TFUNCTION);
-  if (!lua_isnoneornil(L, 4)) luaL_checktype(L, 4, LUA_TTABLE);
+  weirL_checkstring(L, 1);
+  weirL_checktype(L, 2, LUA_TTABLE);
+  weirL_checktype(L, 3, LUA_TFUNCTION);
+  if (!lua_isnoneornil(L, 4)) weirL_checktype(L, 4, LUA_TTABLE);
   lua_settop(L, 4);
   lua_newtable(L);
   meta = lua_gettop(L);
@@ -88,7 +88,7 @@ static int new_kind (lua_State *L) {
 ** caller's caller. */
 static Handle *box (lua_State *L) {
   Handle *h = weirL_handle(L, 1);
-  const char *kind = luaL_checkstring(L, 2);
+  const char *kind = weirL_checkstring(L, 2);
   if (h != NULL && weirL_kindof(&h->o) == BOX && lua_getmetatable(L, 1)) {
     lua_getfield(L, -1, "__kind");
     if (lua_rawequal(L, -1, 2)) {
@@ -139,7 +139,7 @@ static bool listed (const weir_Link *owned, const Handle *h) {
 
 static Handle *live_handle (lua_State *L) {
   Handle *h = weirL_handle(L, 1);
-  if (h == NULL) luaL_typeerror(L, 1, "handle");
+  if (h == NULL) weirL_typeerror(L, 1, "handle");
   if (!weirL_live(h)) weirL_badspent(L, 1, h);
   return h;
 }
@@ -198,6 +198,5 @@ void weirL_open_box (lua_State *L, int S) {
     {"take", box_take}, {"own", own}, {"owner", owner},
     {"unyieldable", unyieldable}, {"coop", coop}, {NULL, NULL}};
   weirL_register(L, S, BOX, NULL, NULL);
-  lua_pushvalue(L, S);
-  luaL_setfuncs(L, functions, 1);
+  weirL_setfuncs(L, S, functions);
 }

@@ -131,9 +131,9 @@ const Op weirL_broadcast_send_op = {"send", broadcast_send_poll, broadcast_send_
 /* tx:send(v [, timeout]) -> receivers / nil, "closed" / nil, "timeout" */
 static int broadcast_sender_send (lua_State *L) {
   Broadcast *b = broadcast_sender(L);
-  if (lua_isnoneornil(L, 2)) luaL_argerror(L, 2, "nil is no message (false is)");
+  if (lua_isnoneornil(L, 2)) weirL_argerror(L, 2, "nil is no message (false is)");
   if (lua_type(L, 2) == LUA_TUSERDATA && weirL_handle(L, 2) != NULL)
-    luaL_argerror(L, 2, "a handle cannot be sent: every receiver would own it; send what it is "
+    weirL_argerror(L, 2, "a handle cannot be sent: every receiver would own it; send what it is "
                   "for, or use an mpsc channel");
   if (!b->k.waits) return publish(L, 1, b, 2);
   return weirL_await(L, b->S, &weirL_broadcast_send_op, 3, broadcast_sender_send);
@@ -143,9 +143,9 @@ static int broadcast_sender_send (lua_State *L) {
 static int broadcast_sender_try_send (lua_State *L) {
   Broadcast *b = broadcast_sender(L);
   int n;
-  if (lua_isnoneornil(L, 2)) luaL_argerror(L, 2, "nil is no message (false is)");
+  if (lua_isnoneornil(L, 2)) weirL_argerror(L, 2, "nil is no message (false is)");
   if (weirL_handle(L, 2) != NULL)
-    luaL_argerror(L, 2, "a handle cannot be sent: every receiver would own it");
+    weirL_argerror(L, 2, "a handle cannot be sent: every receiver would own it");
   if (!b->k.waits) return publish(L, 1, b, 2);
   lua_settop(L, 2);
   n = broadcast_send_poll(L, 1, NULL);
@@ -447,15 +447,15 @@ static int broadcast (lua_State *L) {
   bool waits = false;
   Broadcast *b;
   if (lua_isnoneornil(L, 1))
-    luaL_argerror(L, 1, "a capacity is needed: how many messages are kept for a slow receiver");
+    weirL_argerror(L, 1, "a capacity is needed: how many messages are kept for a slow receiver");
   capacity = (uint32_t)weirL_integer(L, 1, 1, WEIR_CAPACITY_MAX);
   if (!lua_isnoneornil(L, 2)) {
-    luaL_checktype(L, 2, LUA_TTABLE);
+    weirL_checktype(L, 2, LUA_TTABLE);
     if (lua_getfield(L, 2, "overflow") != LUA_TNIL) {
       const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
       waits = strcmp(s, "wait") == 0;
       if (!waits && strcmp(s, "lag") != 0)
-        luaL_argerror(L, 2, "overflow must be 'wait' or 'lag'");
+        weirL_argerror(L, 2, "overflow must be 'wait' or 'lag'");
     }
   }
   b = (Broadcast *)lua_newuserdatauv(L, sizeof(Broadcast), 2);
@@ -490,7 +490,5 @@ void weirL_open_broadcast (lua_State *L, int S) {
   weirL_register(L, S, BROADCAST_SENDER, sender_methods, sender_meta);
   weirL_register(L, S, BROADCAST_RECEIVER, receiver_methods, receiver_meta);
   weirL_register(L, S, BROADCAST_WEAK, weak_methods, NULL);
-  lua_pushvalue(L, S);
-  lua_pushcclosure(L, broadcast, 1);
-  lua_setfield(L, -2, "broadcast");
+  weirL_setfunc(L, S, "broadcast", broadcast);
 }

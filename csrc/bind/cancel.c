@@ -159,7 +159,5 @@ void weirL_open_cancel (lua_State *L, int S) {
   static const luaL_Reg guard_methods[] = {{"disarm", guard_disarm}, {NULL, NULL}};
   weirL_register(L, S, TOKEN, methods, meta);
   weirL_register(L, S, DROP_GUARD, guard_methods, NULL);
-  lua_pushvalue(L, S);
-  lua_pushcclosure(L, cancellation_token, 1);
-  lua_setfield(L, -2, "cancellation_token");
+  weirL_setfunc(L, S, "cancellation_token", cancellation_token);
 }

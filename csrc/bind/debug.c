@@ -11,7 +11,7 @@
 /* weir.type(x) -> "mpsc.Sender", "closed mpsc.Sender", ... or nil */
 static int type (lua_State *L) {
   const char *name;
-  luaL_checkany(L, 1);
+  weirL_checkany(L, 1);
   name = weirL_typename(L, 1);
   if (name == NULL) lua_pushnil(L);
   else lua_pushstring(L, name);
@@ -148,7 +148,6 @@ void weirL_open_debug (lua_State *L, int S) {
   static const luaL_Reg functions[] = {{"type", type}, {"debug", debug}, {"tasks", tasks},
     {"dump", dump}, {NULL, NULL}};
   const char *env = getenv("WEIR_DEBUG");
-  lua_pushvalue(L, S);
-  luaL_setfuncs(L, functions, 1);
+  weirL_setfuncs(L, S, functions);
   ((Scheduler *)lua_touserdata(L, S))->debug = env != NULL && strcmp(env, "1") == 0;
 }

@@ -43,6 +43,7 @@ static void leave (lua_State *L, Scheduler *S, Frame *f) {
   assert(t->frames == f);
   t->frames = f->outer;
   t->L = L;
+  f->active = false;
   weir_deadlines_stop(&S->deadlines, &f->due);
   weir_unpark(&f->parking);
   count_expired(t);
@@ -54,6 +55,7 @@ static void enter (lua_State *L, Task *t, Frame *f) {
   f->outer = t->frames;
   t->frames = f;
   t->L = f->co;
+  f->active = true;
 }
 
 /* The coroutine is done with. */
@@ -263,7 +265,7 @@ static Frame *new_frame (lua_State *L, Scheduler *S, FrameKind kind, int nuv) {
   f->set = NULL;
   f->slot = NO_SLOT;
   f->kind = (uint8_t)kind;
-  f->stuck = f->expired = f->cut = f->over = f->failed = false;
+  f->active = f->stuck = f->expired = f->cut = f->over = f->failed = false;
   weir_list_init(&f->owned);
   weir_deadline_init(&f->due);
   f->parking.wake = frame_wake;
@@ -294,8 +296,8 @@ static int timeout (lua_State *L) {
   Task *t;
   Frame *f;
   int n;
-  luaL_checknumber(L, 1);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  weirL_checknumber(L, 1);
+  weirL_checktype(L, 2, LUA_TFUNCTION);
   t = weirL_may_wait(L, S, "timeout");
   f = new_frame(L, S, FRAME_TIMEOUT, 0);
   lua_replace(L, 1);
@@ -315,7 +317,7 @@ int weirL_run_until_cancelled (lua_State *L) {
   Task *t;
   Frame *f;
   int n;
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  weirL_checktype(L, 2, LUA_TFUNCTION);
   t = weirL_may_wait(L, S, "run_until_cancelled");
   f = new_frame(L, S, FRAME_TOKEN, 1);
   lua_pushvalue(L, 1);
@@ -338,7 +340,7 @@ static int scope (lua_State *L) {
   Task *t;
   Frame *f;
   int n;
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  weirL_checktype(L, 1, LUA_TFUNCTION);
   t = weirL_may_wait(L, S, "scope");
   f = new_frame(L, S, FRAME_SCOPE, 1);
   lua_insert(L, 1);                             /* frame; f; args */
@@ -363,11 +365,8 @@ static int wrap_call (lua_State *L) {
   Frame *f = (Frame *)lua_touserdata(L, lua_upvalueindex(2));
   Task *t = S->current;
   int n = lua_gettop(L), status, nres;
-  const Frame *g;
   if (f->co == NULL) return weirL_error(L, "cannot resume dead coroutine");
-  for (g = t != NULL ? t->frames : NULL; g != NULL; g = g->outer)
-    if (g == f) return weirL_error(L, "cannot resume non-suspended coroutine");
-  if (f->over) return weirL_error(L, "cannot resume non-suspended coroutine");
+  if (f->active) return weirL_error(L, "cannot resume non-suspended coroutine");
   if (!lua_checkstack(f->co, n + 1)) return weirL_error(L, "too many arguments to resume");
   lua_xmove(L, f->co, n);
   if (t != NULL && t->L == L && !t->closing) {
@@ -375,9 +374,9 @@ static int wrap_call (lua_State *L) {
     enter(L, t, f);
     return go_on(L, S, f, n);
   }
-  f->over = true;                               /* outside a task, or in a plain coroutine */
+  f->active = true;                             /* outside a task, or in a plain coroutine */
   status = lua_resume(f->co, L, n, &nres);
-  f->over = false;
+  f->active = false;
   if (status == LUA_OK || status == LUA_YIELD) {
     if (!lua_checkstack(L, nres)) return weirL_error(L, "too many results");
     lua_xmove(f->co, L, nres);
@@ -394,7 +393,7 @@ static int wrap_call (lua_State *L) {
 static int wrap (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
   Frame *f;
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  weirL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   f = new_frame(L, S, FRAME_WRAP, 1);
@@ -409,6 +408,5 @@ static int wrap (lua_State *L) {
 void weirL_open_frame (lua_State *L, int S) {
   static const luaL_Reg functions[] = {{"timeout", timeout}, {"scope", scope},
     {"wrap", wrap}, {NULL, NULL}};
-  lua_pushvalue(L, S);
-  luaL_setfuncs(L, functions, 1);
+  weirL_setfuncs(L, S, functions);
 }

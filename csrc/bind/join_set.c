@@ -155,14 +155,14 @@ static const Op spawn_op = {"spawn", spawn_poll, spawn_ready, spawn_enter, NULL,
 /* set:spawn(f, ...) -> a Task */
 static int set_spawn (lua_State *L) {
   JoinSet *set = to_set(L);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  weirL_checktype(L, 2, LUA_TFUNCTION);
   return weirL_await(L, set->S, &spawn_op, lua_gettop(L) + 1, set_spawn);
 }
 
 /* set:try_spawn(f, ...) -> a Task / nil, "full" */
 static int set_try_spawn (lua_State *L) {
   JoinSet *set = to_set(L);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  weirL_checktype(L, 2, LUA_TFUNCTION);
   if (!weir_permits_ready(&set->room, 1)) return weirL_reason(L, "full");
   return spawn_member(L, set, NULL);
 }
@@ -388,7 +388,5 @@ void weirL_open_join_set (lua_State *L, int S) {
     {"detach_all", set_detach_all}, {"join_all", set_join_all}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__len", set__len}, {NULL, NULL}};
   weirL_register(L, S, JOIN_SET, methods, meta);
-  lua_pushvalue(L, S);
-  lua_pushcclosure(L, join_set, 1);
-  lua_setfield(L, -2, "join_set");
+  weirL_setfunc(L, S, "join_set", join_set);
 }

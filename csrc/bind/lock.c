@@ -133,7 +133,7 @@ static int guard_set (lua_State *L) {
   if (weirL_kindof(&h->o) == READ_GUARD)
     return weirL_error(L, "a read guard cannot set the value: others may read it now; use "
                        "rw:write()");
-  luaL_checkany(L, 2);
+  weirL_checkany(L, 2);
   lua_settop(L, 2);
   lua_getiuservalue(L, 1, 1);
   lua_pushvalue(L, 2);
@@ -186,6 +186,5 @@ void weirL_open_lock (lua_State *L, int S) {
   weirL_register(L, S, MUTEX_GUARD, guard_methods, NULL);
   weirL_register(L, S, READ_GUARD, guard_methods, NULL);
   weirL_register(L, S, WRITE_GUARD, guard_methods, NULL);
-  lua_pushvalue(L, S);
-  luaL_setfuncs(L, functions, 1);
+  weirL_setfuncs(L, S, functions);
 }

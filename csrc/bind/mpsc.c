@@ -53,7 +53,7 @@ static Handle *mpsc_receiver (lua_State *L) {
 void weirL_check_message (lua_State *L, int v) {
   int type = lua_type(L, v);
   if (WEIR_UNLIKELY(type <= LUA_TNIL))
-    luaL_argerror(L, v, "nil is no message (false is, and so is a table)");
+    weirL_argerror(L, v, "nil is no message (false is, and so is a table)");
   if (WEIR_UNLIKELY(type == LUA_TUSERDATA)) {
     const Handle *h = weirL_handle(L, v);
     if (h != NULL && !weirL_live(h)) weirL_badspent(L, v, h);
@@ -272,7 +272,7 @@ static const Op mpsc_many_op = {"recv_many", mpsc_many_poll, mpsc_recv_ready, mp
 
 static Handle *many_arguments (lua_State *L) {
   Handle *h = mpsc_receiver(L);
-  luaL_checktype(L, 2, LUA_TTABLE);
+  weirL_checktype(L, 2, LUA_TTABLE);
   weirL_integer(L, 3, 0, LUA_MAXINTEGER);
   return h;
 }
@@ -480,7 +480,7 @@ static int mpsc_sender_same_channel (lua_State *L) {
   const Handle *other = weirL_handle(L, 2);
   if (other == NULL || (weirL_kindof(&other->o) != MPSC_SENDER &&
                         weirL_kindof(&other->o) != MPMC_SENDER))
-    return luaL_typeerror(L, 2, "mpsc.Sender");
+    return weirL_typeerror(L, 2, "mpsc.Sender");
   if (!weirL_live(other)) weirL_badspent(L, 2, other);
   lua_pushboolean(L, other->end == c);
   return 1;
@@ -526,7 +526,7 @@ static int new_channel (lua_State *L, uint32_t capacity, KindId tx, KindId rx) {
 
 static uint32_t check_capacity (lua_State *L) {
   if (lua_isnoneornil(L, 1))
-    luaL_argerror(L, 1, "a capacity is needed: how many messages may wait (weir.unbounded() "
+    weirL_argerror(L, 1, "a capacity is needed: how many messages may wait (weir.unbounded() "
                   "has none)");
   return (uint32_t)weirL_integer(L, 1, 1, WEIR_CAPACITY_MAX);
 }
@@ -579,6 +579,5 @@ void weirL_open_mpsc (lua_State *L, int S) {
   lua_pushnil(L);
   lua_setfield(L, -2, "clone");
   lua_pop(L, 3);
-  lua_pushvalue(L, S);
-  luaL_setfuncs(L, functions, 1);
+  weirL_setfuncs(L, S, functions);
 }

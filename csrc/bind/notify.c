@@ -67,7 +67,5 @@ void weirL_open_notify (lua_State *L, int S) {
     {"notify_one", notify_notify_one}, {"notify_waiters", notify_notify_waiters},
     {NULL, NULL}};
   weirL_register(L, S, NOTIFY, methods, NULL);
-  lua_pushvalue(L, S);
-  lua_pushcclosure(L, new_notify, 1);
-  lua_setfield(L, -2, "notify");
+  weirL_setfunc(L, S, "notify", new_notify);
 }

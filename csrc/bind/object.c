@@ -4,10 +4,9 @@
 **
 **   live    tag = TAG_LIVE | kind     end -> channel   owned: in an owner's list
 **   spent   tag = TAG_SPENT | kind    end = NULL       how, and whereto
-**   dead    tag = 0                   finalised; its memory may be anybody's soon
 **
-** U1  a live object's first word is its tag, and its size is its kind's; a
-**     finaliser clears the tag, so freed memory never looks like a handle
+** U1  a live object's first word is its tag, and its size is its kind's; what is
+**     finalised is spent before, so freed memory never looks like a live handle
 ** U2  a live handle is in exactly one list: its owner's, or the scheduler's `loose`
 ** U3  whoever waits through a handle is told when it is spent
 ** U4  what a task owns it holds weakly: the collector may drop it earlier
@@ -36,10 +35,65 @@ WEIR_COLD int weirL_error (lua_State *L, const char *fmt, ...) {
   return lua_error(L);
 }
 
+/* ---- arguments ----------------------------------------------------------- */
+
+/*
+** As luaL_argerror, but the function always has a name: its own second upvalue,
+** so that pcall(tx.send, tx, nil) says 'send' and not '?'.
+*/
+WEIR_COLD int weirL_argerror (lua_State *L, int arg, const char *why) {
+  lua_Debug ar;
+  const char *name = "?";
+  if (lua_getstack(L, 0, &ar)) {
+    lua_getinfo(L, "n", &ar);
+    if (ar.name != NULL) name = ar.name;
+    if (strcmp(ar.namewhat, "method") == 0) arg--;
+  }
+  if (lua_type(L, lua_upvalueindex(2)) == LUA_TSTRING)
+    name = lua_tostring(L, lua_upvalueindex(2));
+  if (arg == 0) return weirL_error(L, "calling '%s' on bad self (%s)", name, why);
+  return weirL_error(L, "bad argument #%d to '%s' (%s)", arg, name, why);
+}
+
+WEIR_COLD int weirL_typeerror (lua_State *L, int arg, const char *expected) {
+  const char *got = luaL_typename(L, arg);
+  if (luaL_getmetafield(L, arg, "__name") == LUA_TSTRING) got = lua_tostring(L, -1);
+  else if (lua_type(L, arg) == LUA_TLIGHTUSERDATA) got = "light userdata";
+  return weirL_argerror(L, arg, lua_pushfstring(L, "%s expected, got %s", expected, got));
+}
+
+void weirL_checktype (lua_State *L, int arg, int type) {
+  if (lua_type(L, arg) != type) weirL_typeerror(L, arg, lua_typename(L, type));
+}
+
+void weirL_checkany (lua_State *L, int arg) {
+  if (lua_isnone(L, arg)) weirL_argerror(L, arg, "value expected");
+}
+
+lua_Number weirL_checknumber (lua_State *L, int arg) {
+  int is;
+  lua_Number n = lua_tonumberx(L, arg, &is);
+  if (!is) weirL_typeerror(L, arg, "number");
+  return n;
+}
+
+const char *weirL_checkstring (lua_State *L, int arg) {
+  const char *s = lua_tostring(L, arg);
+  if (s == NULL) weirL_typeerror(L, arg, "string");
+  return s;
+}
+
+/* A whole number in a range; a float that is whole will do. */
 lua_Integer weirL_integer (lua_State *L, int arg, lua_Integer low, lua_Integer high) {
-  lua_Integer n = luaL_checkinteger(L, arg);
+  int is;
+  lua_Integer n = lua_tointegerx(L, arg, &is);
+  if (!is) {
+    if (!lua_isnumber(L, arg)) weirL_typeerror(L, arg, "integer");
+    weirL_argerror(L, arg, lua_pushfstring(L, "an integer from %I to %I expected, got %f", low,
+                                           high, lua_tonumber(L, arg)));
+  }
   if (n < low || n > high)
-    luaL_argerror(L, arg, lua_pushfstring(L,
+    weirL_argerror(L, arg, lua_pushfstring(L,
       "an integer from %I to %I expected, got %I", low, high, n));
   return n;
 }
@@ -76,7 +130,7 @@ void *weirL_test (lua_State *L, int i, KindId k) {
 /* For the shared kinds: the object, or an argument error. */
 void *weirL_check (lua_State *L, int i, KindId k) {
   void *o = weirL_test(L, i, k);
-  if (WEIR_UNLIKELY(o == NULL)) luaL_typeerror(L, i, weirL_kinds[k].name);
+  if (WEIR_UNLIKELY(o == NULL)) weirL_typeerror(L, i, weirL_kinds[k].name);
   return o;
 }
 
@@ -150,7 +204,7 @@ void *weirL_handle_check (lua_State *L, int i, KindId k) {
     return h;
   h = (Handle *)weirL_object(L, i);
   if (h != NULL && h->o.tag == (TAG_SPENT | (uint32_t)k)) weirL_badspent(L, i, h);
-  luaL_typeerror(L, i, weirL_kinds[k].name);
+  weirL_typeerror(L, i, weirL_kinds[k].name);
   return NULL;
 }
 
@@ -343,7 +397,7 @@ void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,
 
 static Handle *any_handle (lua_State *L) {
   Handle *h = weirL_handle(L, 1);
-  if (h == NULL) luaL_typeerror(L, 1, "weir handle");
+  if (h == NULL) weirL_typeerror(L, 1, "weir handle");
   return h;
 }
 
@@ -364,9 +418,11 @@ static int handle__gc (lua_State *L) {
   Handle *h = weirL_handle(L, 1);
   if (h != NULL) {
     Scheduler *S = weirL_scheduler(L);
-    if (weirL_test(L, 1, weirL_kindof(&h->o)) != NULL) S->collected++;
+    uint32_t depth = S->depth;
+    if (weirL_live(h)) S->collected++;
+    S->depth = 0;                               /* now or never */
     weirL_handle_drop(L, S, h, 1);
-    h->o.tag = 0;
+    S->depth = depth;
     weirL_notice(L, S);
   }
   return 0;
@@ -403,6 +459,20 @@ static int object__tostring (lua_State *L) {
   return 1;
 }
 
+/* A function with its upvalues, the scheduler at index S and its name, as a
+** field of the table on top. [-0, +0, m] */
+void weirL_setfunc (lua_State *L, int S, const char *name, lua_CFunction f) {
+  lua_pushvalue(L, S);
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, f, 2);
+  lua_setfield(L, -2, name);
+}
+
+void weirL_setfuncs (lua_State *L, int S, const luaL_Reg *functions) {
+  for (; functions->name != NULL; functions++)
+    weirL_setfunc(L, S, functions->name, functions->func);
+}
+
 /*
 ** Register a kind: its metatable, with `methods` as __index, every function
 ** with the scheduler (at index S) as its upvalue. Handles get drop, close, move,
@@ -421,24 +491,19 @@ void weirL_register (lua_State *L, int S, KindId k, const luaL_Reg *methods,
   lua_setfield(L, -2, "__name");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
-  lua_pushvalue(L, S);
-  luaL_setfuncs(L, common, 1);
+  weirL_setfuncs(L, S, common);
   if (k <= LAST_HANDLE) {
-    lua_pushvalue(L, S);
-    luaL_setfuncs(L, handle_meta, 1);
+    weirL_setfuncs(L, S, handle_meta);
   }
   if (meta != NULL) {
-    lua_pushvalue(L, S);
-    luaL_setfuncs(L, meta, 1);
+    weirL_setfuncs(L, S, meta);
   }
   lua_newtable(L);                              /* metatable; methods */
   if (k <= LAST_HANDLE) {
-    lua_pushvalue(L, S);
-    luaL_setfuncs(L, handle_methods, 1);
+    weirL_setfuncs(L, S, handle_methods);
   }
   if (methods != NULL) {
-    lua_pushvalue(L, S);
-    luaL_setfuncs(L, methods, 1);
+    weirL_setfuncs(L, S, methods);
   }
   lua_setfield(L, -2, "__index");
   sched->meta[k] = lua_topointer(L, -1);

@@ -22,9 +22,9 @@ static int once_push_value (lua_State *L, int i) {
 }
 
 static void once_check_value (lua_State *L, int i) {
-  if (lua_isnoneornil(L, i)) luaL_argerror(L, i, "nil is no value (false is)");
+  if (lua_isnoneornil(L, i)) weirL_argerror(L, i, "nil is no value (false is)");
   if (weirL_handle(L, i) != NULL)
-    luaL_argerror(L, i, "a handle cannot be kept here: everybody who gets it would own it");
+    weirL_argerror(L, i, "a handle cannot be kept here: everybody who gets it would own it");
 }
 
 /* The value on top is the value. [-1, +0, -] */
@@ -116,7 +116,7 @@ static const Op init_op = {"get_or_init", init_poll, NULL, init_enter, NULL, fal
 /* o:get_or_init(f) -> the value; one caller runs f, the others wait */
 static int once_get_or_init (lua_State *L) {
   Once *o = once(L);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  weirL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   return weirL_await(L, o->S, &init_op, 3, once_get_or_init);
 }
@@ -142,7 +142,5 @@ void weirL_open_once (lua_State *L, int S) {
     {"get_or_init", once_get_or_init}, {"wait", once_wait}, {"is_set", once_is_set},
     {NULL, NULL}};
   weirL_register(L, S, ONCE, methods, NULL);
-  lua_pushvalue(L, S);
-  lua_pushcclosure(L, new_once, 1);
-  lua_setfield(L, -2, "once");
+  weirL_setfunc(L, S, "once", new_once);
 }

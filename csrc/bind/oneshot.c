@@ -85,7 +85,7 @@ static int oneshot_sender_send (lua_State *L) {
       const Handle *v = weirL_handle(L, i);
       if (v == NULL) continue;
       if (!weirL_live(v)) weirL_badspent(L, i, v);
-      if (v == h) luaL_argerror(L, i, "a sender cannot be its own message");
+      if (v == h) weirL_argerror(L, i, "a sender cannot be its own message");
       handles = true;
     }
   if (!weir_oneshot_refuses(&o->k)) {
@@ -406,10 +406,10 @@ int weirL_sender_call (lua_State *L) {
   Oneshot *o;
   Task *t;
   int n;
-  luaL_checktype(L, 2, LUA_TTABLE);
+  weirL_checktype(L, 2, LUA_TTABLE);
   lua_pushliteral(L, "reply");
   if (lua_rawget(L, 2) != LUA_TNIL)
-    luaL_argerror(L, 2, "the message has a field 'reply' already: call puts the reply sender "
+    weirL_argerror(L, 2, "the message has a field 'reply' already: call puts the reply sender "
                   "there");
   if (weirL_spent(L, S)) {
     lua_settop(L, TIMEOUT);
@@ -450,7 +450,5 @@ void weirL_open_oneshot (lua_State *L, int S) {
     {NULL, NULL}};
   weirL_register(L, S, ONESHOT_SENDER, sender_methods, NULL);
   weirL_register(L, S, ONESHOT_RECEIVER, receiver_methods, NULL);
-  lua_pushvalue(L, S);
-  lua_pushcclosure(L, oneshot, 1);
-  lua_setfield(L, -2, "oneshot");
+  weirL_setfunc(L, S, "oneshot", oneshot);
 }

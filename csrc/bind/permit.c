@@ -75,7 +75,7 @@ static uint32_t many_argument (lua_State *L) {
   const Mpsc *c = (Mpsc *)weirL_sender(L)->end;
   lua_Integer n = weirL_integer(L, 2, 0, WEIR_CAPACITY_MAX);
   if ((uint64_t)n > c->k.capacity)
-    luaL_argerror(L, 2, lua_pushfstring(L, "%I places asked for, but the capacity is %I: they "
+    weirL_argerror(L, 2, lua_pushfstring(L, "%I places asked for, but the capacity is %I: they "
                                         "would never be free", n, (lua_Integer)c->k.capacity));
   return (uint32_t)n;
 }

@@ -41,8 +41,8 @@ double weirL_clock (const Scheduler *S) {
 
 /* A time in seconds: not negative, not NaN. */
 double weirL_seconds (lua_State *L, int arg) {
-  double s = luaL_checknumber(L, arg);
-  if (!(s >= 0)) luaL_argerror(L, arg, "a time must not be negative or NaN");
+  double s = weirL_checknumber(L, arg);
+  if (!(s >= 0)) weirL_argerror(L, arg, "a time must not be negative or NaN");
   return s;
 }
 
@@ -105,12 +105,18 @@ static uint32_t new_place (lua_State *L, Scheduler *S, const lua_Debug *ar) {
   return id;
 }
 
-/* Where the running function was called from. [-0, +0, m] */
-uint32_t weirL_place (lua_State *L, Scheduler *S) {
+/* Where the running function was called from; if that is no Lua code, where
+** the function at index f begins. [-0, +0, m] */
+uint32_t weirL_place (lua_State *L, Scheduler *S, int f) {
   lua_Debug ar;
   Place *p;
-  if (!lua_getstack(L, 1, &ar)) return 0;
-  lua_getinfo(L, "Sl", &ar);
+  ar.currentline = -1;
+  if (lua_getstack(L, 1, &ar)) lua_getinfo(L, "Sl", &ar);
+  if (ar.currentline < 0) {
+    lua_pushvalue(L, f);
+    lua_getinfo(L, ">S", &ar);
+    ar.currentline = ar.linedefined;
+  }
   p = &S->place[((uintptr_t)ar.source >> 4 ^ (uintptr_t)ar.currentline * 31) % PLACES];
   if (p->source == ar.source && p->line == ar.currentline &&
       strcmp(p->text, ar.short_src) == 0)
@@ -399,7 +405,7 @@ static int run_main (lua_State *L, bool paused) {
   if (S->running || S->current != NULL)
     return weirL_error(L, "weir.run was called while it runs already; "
                        "use weir.spawn for another task");
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  weirL_checktype(L, 1, LUA_TFUNCTION);
   t = S->main = weirL_spawn(L, S, 1, NULL, false);   /* task */
   weir_list_remove(&t->ready);
   weir_list_prepend(&S->ready, &t->ready);
@@ -466,7 +472,7 @@ static int one_step (lua_State *L) {
 /* weir.loop.step([max_wait]) -> seconds to the next deadline or nil, tasks ready? */
 static int loop_step (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
-  double most = weirL_optseconds(L, 1);
+  double most = lua_isnoneornil(L, 1) ? 0 : weirL_seconds(L, 1);
   weir_Deadline *first;
   int status;
   bool hooked;
@@ -475,7 +481,7 @@ static int loop_step (lua_State *L) {
   S->hook = lua_gethook(main_state(L));
   S->running = true;
   weirL_pushfunction(L, one_step);
-  lua_pushnumber(L, most < 0 ? (lua_isnoneornil(L, 1) ? 0 : HUGE_VAL) : most);
+  lua_pushnumber(L, most);
   status = lua_pcall(L, 1, 0, 0);
   S->running = false;
   weirL_uv(L, UV_HOOKS);
@@ -497,7 +503,7 @@ static int loop_step (lua_State *L) {
 /* weir.loop.on_wake(f): called once when work appears while nobody runs it */
 static int loop_on_wake (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
-  if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (!lua_isnoneornil(L, 1)) weirL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
   weirL_uv(L, UV_HOOKS);
   lua_pushvalue(L, 1);
@@ -583,16 +589,12 @@ void weirL_open_scheduler (lua_State *L, int s) {
   weir_deadlines_init(&S->deadlines);
   S->random[0] = weirL_os_seed() | 1;
   S->random[1] = (uint64_t)(uintptr_t)S * 0x9e3779b97f4a7c15u;
-  lua_pushvalue(L, s);
-  luaL_setfuncs(L, functions, 1);
+  weirL_setfuncs(L, s, functions);
   lua_newtable(L);
-  lua_pushvalue(L, s);
-  luaL_setfuncs(L, loop, 1);
+  weirL_setfuncs(L, s, loop);
   lua_setfield(L, -2, "loop");
   if (lua_getglobal(L, "coroutine") == LUA_TTABLE) {
-    lua_pushvalue(L, s);
-    lua_pushcclosure(L, coroutine_running, 1);
-    lua_setfield(L, -2, "running");
+    weirL_setfunc(L, s, "running", coroutine_running);
   }
   lua_pop(L, 1);
 }

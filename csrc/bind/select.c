@@ -42,7 +42,7 @@ typedef struct Branch {
 /* The error for a branch. Its key is at index `key`. */
 WEIR_COLD static void bad_branch (lua_State *L, int key, const char *why) {
   const char *name = luaL_tolstring(L, key, NULL);
-  luaL_argerror(L, 1, lua_pushfstring(L, "branch '%s' %s", name, why));
+  weirL_argerror(L, 1, lua_pushfstring(L, "branch '%s' %s", name, why));
 }
 
 /* How the awaitable at index i is waited for; NULL: it is none. */
@@ -241,7 +241,7 @@ static int select_k (lua_State *L, int status, lua_KContext ctx) {
     t->timed_out = false;
     return weirL_reason(L, "timeout");
   }
-  limited = weir_deadline_set(&t->due);
+  limited = weir_deadline_set(&t->due) || t->timed_out;
   weir_deadlines_stop(&S->deadlines, &t->due);
   t->timed_out = false;
   b = (uint32_t)(won - t->parking.branch);
@@ -251,12 +251,10 @@ static int select_k (lua_State *L, int status, lua_KContext ctx) {
              at + OBJECT, at + MAP, won);
   t->parking.won = NULL;
   if (r != WEIR_PENDING) return r;
-  if (limited) weir_deadlines_start(&S->deadlines, &t->due, t->due.when, 0);
   /* a false alarm: is another ready meanwhile? */
   for (b = 0; b < n; b++) {
     at = BASE + (int)b * GROUP;
     if (((const Op *)lua_touserdata(L, at + FLAGS))->ready(L, at + OBJECT)) {
-      weir_deadlines_stop(&S->deadlines, &t->due);
       r = effect(L, (const Op *)lua_touserdata(L, at + FLAGS), is_peek(L, at), at + KEY,
                  at + OBJECT, at + MAP, NULL);
       if (r != WEIR_PENDING) return r;
@@ -421,7 +419,7 @@ static uint32_t biased_length (lua_State *L) {
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1)
-      luaL_argerror(L, 1, "select_biased takes an array: its order is the order of trying");
+      weirL_argerror(L, 1, "select_biased takes an array: its order is the order of trying");
     if (lua_tointeger(L, -2) > most) most = lua_tointeger(L, -2);
     lua_pop(L, 1);
   }
@@ -434,7 +432,7 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   bool enabled = false, composite = false, found;
   uint32_t n, count = 0;
   Task *t;
-  luaL_checktype(L, 1, LUA_TTABLE);
+  weirL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 2);
   if (mode != MODE_TRY && weirL_spent(L, S)) return weirL_give_way(L, S, again);
   n = mode == MODE_BIASED ? biased_length(L) : array_length(L);
@@ -503,7 +501,7 @@ static int try_select (lua_State *L) { return select_mode(L, MODE_TRY, try_selec
 
 /* core.on_composite(f): what selects when a stream is among the branches */
 static int on_composite (lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  weirL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
   weirL_uv(L, UV_HOOKS);
   lua_pushvalue(L, 1);
@@ -551,7 +549,7 @@ static int closed (lua_State *L) {
   Handle *h = weirL_handle(L, 1);
   Closed *c;
   if (h == NULL || weirL_kinds[weirL_kindof(&h->o)].closed == NULL)
-    return luaL_typeerror(L, 1, "sender");
+    return weirL_typeerror(L, 1, "sender");
   if (!weirL_live(h)) weirL_badspent(L, 1, h);
   c = (Closed *)weirL_new(L, weirL_scheduler(L), CLOSED, sizeof(Closed), 1);
   c->tx = h;
@@ -565,8 +563,7 @@ void weirL_open_select (lua_State *L, int S) {
     {"select_biased", select_biased}, {"try_select", try_select}, {"closed", closed},
     {"on_composite", on_composite}, {NULL, NULL}};
   weirL_register(L, S, CLOSED, NULL, NULL);
-  lua_pushvalue(L, S);
-  luaL_setfuncs(L, functions, 1);
+  weirL_setfuncs(L, S, functions);
   lua_pushlightuserdata(L, (void *)&peek_key);
   lua_setfield(L, -2, "READY");
 }

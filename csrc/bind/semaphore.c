@@ -85,7 +85,7 @@ static int semaphore_add_permits (lua_State *L) {
   Semaphore *s = semaphore(L);
   lua_Integer n = weirL_integer(L, 2, 0, WEIR_CAPACITY_MAX);
   if (n > (lua_Integer)WEIR_CAPACITY_MAX - s->total)
-    luaL_argerror(L, 2, lua_pushfstring(L, "a semaphore has at most %d permits, this one has %d "
+    weirL_argerror(L, 2, lua_pushfstring(L, "a semaphore has at most %d permits, this one has %d "
                                         "already", (int)WEIR_CAPACITY_MAX, (int)s->total));
   s->total += (uint32_t)n;
   weir_permits_give(&s->k, (uint32_t)n);
@@ -158,7 +158,7 @@ static int permit_split (lua_State *L) {
   lua_Integer n = weirL_integer(L, 2, 0, WEIR_CAPACITY_MAX);
   Semaphore *s = (Semaphore *)p->h.end;
   if (n > (lua_Integer)p->n)
-    luaL_argerror(L, 2, lua_pushfstring(L, "this permit holds %d, not %I", (int)p->n, n));
+    weirL_argerror(L, 2, lua_pushfstring(L, "this permit holds %d, not %I", (int)p->n, n));
   lua_getiuservalue(L, 1, 1);
   part = (Permit *)weirL_handle_new(L, s->S, SEMAPHORE_PERMIT, -1, s);
   part->n = (uint32_t)n;
@@ -170,9 +170,9 @@ static int permit_split (lua_State *L) {
 /* p:merge(q): q's permits become p's, q is spent */
 static int permit_merge (lua_State *L) {
   Permit *p = semaphore_permit(L, 1), *q = semaphore_permit(L, 2);
-  if (p == q) luaL_argerror(L, 2, "a permit cannot be merged with itself");
+  if (p == q) weirL_argerror(L, 2, "a permit cannot be merged with itself");
   if (p->h.end != q->h.end)
-    luaL_argerror(L, 2, "the permit is of another semaphore: only permits of one can be merged");
+    weirL_argerror(L, 2, "the permit is of another semaphore: only permits of one can be merged");
   p->n += q->n;
   q->n = 0;
   weirL_handle_spend(&q->h, SPENT_CLOSED);
@@ -206,7 +206,5 @@ void weirL_open_semaphore (lua_State *L, int S) {
     {"count", permit_count}, {NULL, NULL}};
   weirL_register(L, S, SEMAPHORE, methods, NULL);
   weirL_register(L, S, SEMAPHORE_PERMIT, permit_methods, NULL);
-  lua_pushvalue(L, S);
-  lua_pushcclosure(L, new_semaphore, 1);
-  lua_setfield(L, -2, "semaphore");
+  weirL_setfunc(L, S, "semaphore", new_semaphore);
 }

@@ -90,7 +90,7 @@ static int prepare_arguments (lua_State *L, int first, int n) {
     if (lua_type(L, i) != LUA_TUSERDATA || (h = weirL_handle(L, i)) == NULL) continue;
     for (j = first; j < i; j++)
       if (lua_touserdata(L, j) == h)
-        luaL_argerror(L, i, "the same handle twice: only one argument can take it over");
+        weirL_argerror(L, i, "the same handle twice: only one argument can take it over");
     luaL_checkstack(L, 4, "too many handles");
     weirL_handle_prepare(L, i);
     if (weirL_kinds[weirL_kindof(&h->o)].values) {
@@ -129,7 +129,7 @@ static Task *new_task (lua_State *L, Scheduler *S, bool grouped) {
 */
 Task *weirL_spawn (lua_State *L, Scheduler *S, int f, struct JoinSet *set, bool moves) {
   int n = lua_gettop(L) - f, handles;
-  uint32_t place = weirL_place(L, S), i;
+  uint32_t place = weirL_place(L, S, f), i;
   Task *t;
   Slot *slot;
   luaL_checkstack(L, 8, "too many arguments");
@@ -165,7 +165,7 @@ Task *weirL_spawn (lua_State *L, Scheduler *S, int f, struct JoinSet *set, bool 
 /* weir.spawn(f, ...) */
 static int spawn (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  weirL_checktype(L, 1, LUA_TFUNCTION);
   weirL_spawn(L, S, 1, NULL, true);
   weirL_notice(L, S);
   return 1;
@@ -533,7 +533,7 @@ static int task_id (lua_State *L) {
 static int task_name (lua_State *L) {
   const Task *t = (Task *)weirL_check(L, 1, TASK);
   if (!lua_isnoneornil(L, 2)) {
-    luaL_checkstring(L, 2);
+    weirL_checkstring(L, 2);
     weirL_uv(L, UV_NAMES);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
@@ -574,7 +574,7 @@ static int yield (lua_State *L) {
 
 /* weir.on_error(f) -> the previous hook */
 static int on_error (lua_State *L) {
-  if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (!lua_isnoneornil(L, 1)) weirL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
   weirL_uv(L, UV_HOOKS);
   lua_rawgeti(L, -1, HOOK_ERROR);
@@ -601,6 +601,5 @@ void weirL_open_task (lua_State *L, int S) {
   static const luaL_Reg functions[] = {{"spawn", spawn}, {"current", current},
     {"yield", yield}, {"on_error", on_error}, {NULL, NULL}};
   weirL_register(L, S, TASK, methods, meta);
-  lua_pushvalue(L, S);
-  luaL_setfuncs(L, functions, 1);
+  weirL_setfuncs(L, S, functions);
 }

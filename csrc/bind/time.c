@@ -53,8 +53,8 @@ static int time_sleep (lua_State *L) {
 
 /* weir.sleep_until(time) */
 static int time_sleep_until (lua_State *L) {
-  double when = luaL_checknumber(L, 1);
-  if (isnan(when)) return luaL_argerror(L, 1, "a time must not be NaN");
+  double when = weirL_checknumber(L, 1);
+  if (isnan(when)) return weirL_argerror(L, 1, "a time must not be NaN");
   return sleep_for(L, when - weirL_clock(weirL_scheduler(L)), "sleep_until");
 }
 
@@ -198,21 +198,21 @@ static int time_interval (lua_State *L) {
   double period = weirL_seconds(L, 1), delay = 0;
   int missed = BURST;
   Timer *t;
-  if (period == 0) return luaL_argerror(L, 1, "a period must be above 0");
+  if (period == 0) return weirL_argerror(L, 1, "a period must be above 0");
   lua_settop(L, 2);
   if (!lua_isnil(L, 2)) {
-    luaL_checktype(L, 2, LUA_TTABLE);
+    weirL_checktype(L, 2, LUA_TTABLE);
     if (lua_getfield(L, 2, "missed") != LUA_TNIL) {
       const char *s = lua_tostring(L, -1);
       for (missed = 0; policies[missed] != NULL; missed++)
         if (s != NULL && strcmp(s, policies[missed]) == 0) break;
       if (policies[missed] == NULL)
-        return luaL_argerror(L, 2, "missed must be 'burst', 'delay' or 'skip'");
+        return weirL_argerror(L, 2, "missed must be 'burst', 'delay' or 'skip'");
     }
     if (lua_getfield(L, 2, "delay") != LUA_TNIL) {
       delay = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : -1;
       if (!(delay >= 0))
-        return luaL_argerror(L, 2, "delay must be a time in seconds, not negative or NaN");
+        return weirL_argerror(L, 2, "delay must be a time in seconds, not negative or NaN");
     }
   }
   t = new_timer(L, S, INTERVAL);
@@ -259,6 +259,5 @@ void weirL_open_time (lua_State *L, int S) {
     {"interval", time_interval}, {NULL, NULL}};
   weirL_register(L, S, TIMER, timer_methods, meta);
   weirL_register(L, S, INTERVAL, interval_methods, meta);
-  lua_pushvalue(L, S);
-  luaL_setfuncs(L, functions, 1);
+  weirL_setfuncs(L, S, functions);
 }

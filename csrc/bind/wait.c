@@ -121,7 +121,7 @@ static int await_k (lua_State *L, int status, lua_KContext ctx) {
     t->timed_out = false;
     return timed_out(L, op);
   }
-  limited = weir_deadline_set(&t->due);
+  limited = weir_deadline_set(&t->due) || t->timed_out;
   weir_deadlines_stop(&t->S->deadlines, &t->due);       /* poll may raise */
   t->timed_out = false;
   n = op->poll(L, 1, won);

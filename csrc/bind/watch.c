@@ -33,9 +33,9 @@ static WatchReceiver *watch_receiver (lua_State *L) {
 
 /* A value with many owners: no handle, not nil. */
 static void watch_check_value (lua_State *L, int i) {
-  if (lua_isnoneornil(L, i)) luaL_argerror(L, i, "nil is no value (false is)");
+  if (lua_isnoneornil(L, i)) weirL_argerror(L, i, "nil is no value (false is)");
   if (weirL_handle(L, i) != NULL)
-    luaL_argerror(L, i, "a handle cannot be sent: every receiver would own it; send what it is "
+    weirL_argerror(L, i, "a handle cannot be sent: every receiver would own it; send what it is "
                   "for, or use an mpsc channel");
 }
 
@@ -87,7 +87,7 @@ static void check_new (lua_State *L, int i) {
 /* tx:send_modify(f): f(old) returns the new value, or nil: changed in place */
 static int sender_send_modify (lua_State *L) {
   Watch *w = watch_sender(L);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  weirL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   watch_push_value(L, 1);
   lua_pushvalue(L, 3);
@@ -104,7 +104,7 @@ static int sender_send_modify (lua_State *L) {
 static int sender_send_if_modified (lua_State *L) {
   Watch *w = watch_sender(L);
   bool changed;
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  weirL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   watch_push_value(L, 1);
   lua_pushvalue(L, 3);
@@ -272,7 +272,7 @@ static const Op wait_for_op = {"wait_for", wait_for_poll, changed_ready, changed
 /* rx:wait_for(pred [, timeout]) -> value / nil, "closed" / nil, "timeout" */
 static int receiver_wait_for (lua_State *L) {
   const WatchReceiver *r = watch_receiver(L);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  weirL_checktype(L, 2, LUA_TFUNCTION);
   return weirL_await(L, ((Watch *)r->h.end)->S, &wait_for_op, 3, receiver_wait_for);
 }
 
@@ -393,7 +393,5 @@ void weirL_open_watch (lua_State *L, int S) {
   static const luaL_Reg receiver_meta[] = {{"__call", watch_receiver__call}, {NULL, NULL}};
   weirL_register(L, S, WATCH_SENDER, sender_methods, NULL);
   weirL_register(L, S, WATCH_RECEIVER, receiver_methods, receiver_meta);
-  lua_pushvalue(L, S);
-  lua_pushcclosure(L, watch, 1);
-  lua_setfield(L, -2, "watch");
+  weirL_setfunc(L, S, "watch", watch);
 }

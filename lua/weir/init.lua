@@ -4,13 +4,80 @@
 
 local core = require "weir.core"
 
-local weir = {}
-for name, value in pairs(core) do weir[name] = value end
-for _, internal in ipairs { "new_kind", "state", "take", "own", "owner",
-  "unyieldable", "coop", "on_composite", "READY" } do
-  weir[internal] = nil
+local weir = { _VERSION = "weir 0.1.0" }
+
+-- for weir's own modules, which take them from weir.core
+local internal = {
+  new_kind = true, state = true, take = true, own = true, owner = true, unyieldable = true,
+  coop = true, on_composite = true, READY = true,
+}
+
+for name, value in pairs(core) do
+  if not internal[name] then weir[name] = value end
 end
 
-weir._VERSION = "weir 0.1.0"
+-- How many functions stand in the array, or an error at the caller's line.
+local function count(functions, name)
+  if type(functions) ~= "table" then
+    error(("bad argument #1 to '%s' (table of functions expected, got %s)"):format(name,
+      core.type(functions) or type(functions)), 3)
+  end
+  local n = #functions
+  for key in pairs(functions) do
+    if math.type(key) ~= "integer" or key < 1 or key > n then
+      error(("bad argument #1 to '%s' (an array of functions expected, it has a key %s)"):format(
+        name, tostring(key)), 3)
+    end
+  end
+  for i = 1, n do
+    if type(functions[i]) ~= "function" then
+      error(("bad argument #1 to '%s' (function expected at index %d, got %s)"):format(name, i,
+        core.type(functions[i]) or type(functions[i])), 3)
+    end
+  end
+  return n
+end
+
+-- Spawn f in the scope, named after the place where f is written.
+local function spawn_named(scope, body, f)
+  local info = debug.getinfo(f, "S")
+  scope:spawn(body):name(("%s:%d"):format(info.short_src, info.linedefined))
+end
+
+--- Run functions side by side, each as a task; an array of their packed results.
+-- The first error aborts the rest and is raised once they have ended.
+function weir.join_all(functions)
+  local n, results = count(functions, "join_all"), {}
+  core.scope(function(scope)
+    for i = 1, n do
+      local f = functions[i]
+      spawn_named(scope, function() results[i] = table.pack(f()) end, f)
+    end
+  end)
+  for i = 1, n do
+    if not results[i] then error("aborted", 0) end
+  end
+  return results
+end
+
+--- Run functions side by side; the index of the first to end, and its results.
+-- An error of the first is raised; the others are aborted and have ended.
+function weir.race(functions)
+  local n, first, results = count(functions, "race"), nil, nil
+  if n == 0 then error("bad argument #1 to 'race' (at least one function expected)", 2) end
+  core.scope(function(scope)
+    for i = 1, n do
+      local f = functions[i]
+      spawn_named(scope, function()
+        local packed = table.pack(f())
+        if first then return end
+        first, results = i, packed
+        scope:abort_all()
+      end, f)
+    end
+  end)
+  if not first then error("aborted", 0) end
+  return first, table.unpack(results, 1, results.n)
+end
 
 return weir
