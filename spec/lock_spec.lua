@@ -26,6 +26,17 @@ local function raises(f, ...)
   return err
 end
 
+-- A weak table of n fresh values, each of which was given to f.
+local function weakly(n, f)
+  local weak = setmetatable({}, { __mode = "v" })
+  for i = 1, n do
+    local v = {}
+    weak[i] = v
+    f(v)
+  end
+  return weak
+end
+
 -- Some tasks here fail on purpose, before anybody joins them.
 local hook
 setup(function() hook = weir.on_error(function() end) end)
@@ -307,9 +318,8 @@ describe("MutexGuard", function()
 
   it("keeps no value alive that was replaced", function()
     local m = weir.mutex()
-    local weak = setmetatable({ {} }, { __mode = "v" })
     local g = m:try_lock()
-    g:set(weak[1])
+    local weak = weakly(1, function(v) g:set(v) end)
     g:set(1)
     collectgarbage()
     assert.is_nil(weak[1])

@@ -35,6 +35,17 @@ local function drain(rx)
   end
 end
 
+-- A weak table of n fresh values, each of which was given to f.
+local function weakly(n, f)
+  local weak = setmetatable({}, { __mode = "v" })
+  for i = 1, n do
+    local v = {}
+    weak[i] = v
+    f(v)
+  end
+  return weak
+end
+
 describe("weir.mpmc", function()
   it("returns ends of its own kinds", function()
     local tx, rx = weir.mpmc(1)
@@ -481,9 +492,8 @@ describe("dropping the last mpmc.Receiver", function()
     local tx, rx = weir.mpmc(4)
     local rx2 = rx:clone()
     local reply, answer = weir.oneshot()
-    local weak = setmetatable({ {} }, { __mode = "v" })
     tx:send({ reply = reply })
-    tx:send(weak[1])
+    local weak = weakly(1, function(v) tx:send(v) end)
     rx:drop()
     assert.same({ nil, "empty" }, { answer:try_recv() })
     rx2:drop()

@@ -32,6 +32,17 @@ local function cell_with(v)
   return cell
 end
 
+-- A weak table of n fresh values, each of which was given to f.
+local function weakly(n, f)
+  local weak = setmetatable({}, { __mode = "v" })
+  for i = 1, n do
+    local v = {}
+    weak[i] = v
+    f(v)
+  end
+  return weak
+end
+
 -- Some tasks here fail on purpose, before anybody joins them.
 local hook
 setup(function() hook = weir.on_error(function() end) end)
@@ -266,8 +277,8 @@ describe("a Once's memory", function()
   end)
 
   it("keeps the value while the cell lives", function()
-    local weak = setmetatable({ {} }, { __mode = "v" })
-    local cell = cell_with(weak[1])
+    local cell
+    local weak = weakly(1, function(v) cell = cell_with(v) end)
     collectgarbage()
     assert.equal(weak[1], cell:get())
   end)

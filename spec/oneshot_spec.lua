@@ -420,12 +420,16 @@ describe("a oneshot's message", function()
   end)
 
   it("is collectable once received or dropped", in_task(function()
-    local weak = setmetatable({}, { __mode = "v" })
+    local weak = setmetatable({}, { __mode = "k" })
     local tx, rx = weir.oneshot()
     local tx2, rx2 = weir.oneshot()
-    weak[1], weak[2] = {}, {}
-    tx:send(weak[1])
-    tx2:send(weak[2])
+    local function send(sender)
+      local v = {}
+      weak[v] = true
+      sender:send(v)
+    end
+    send(tx)
+    send(tx2)
     rx:recv()
     rx2:drop()
     collectgarbage()

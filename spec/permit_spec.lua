@@ -42,6 +42,17 @@ local function full_channel()
   return tx, rx
 end
 
+-- A weak table of n fresh values, each of which was given to f.
+local function weakly(n, f)
+  local weak = setmetatable({}, { __mode = "v" })
+  for i = 1, n do
+    local v = {}
+    weak[i] = v
+    f(v)
+  end
+  return weak
+end
+
 -- Some tasks here fail on purpose, before anybody joins them.
 local hook
 setup(function() hook = weir.on_error(function() end) end)
@@ -384,9 +395,12 @@ describe("dropping an mpsc.Permit", function()
 
   it("is done by the collector at the latest", function()
     local tx, rx = weir.mpsc(1)
-    local function reserve() assert(tx:try_reserve()) end
+    local function reserve()
+      local p = tx:try_reserve()
+      assert.equal(0, tx:capacity())
+      assert.equal(1, p:remaining())
+    end
     reserve()
-    assert.equal(0, tx:capacity())
     collectgarbage()
     collectgarbage()
     assert.equal(1, tx:capacity())
@@ -887,10 +901,9 @@ describe("mpsc.WeakSender", function()
   end)
 
   it("does not keep buffered values alive once both ends are gone", function()
-    local weak = setmetatable({ {} }, { __mode = "v" })
     local tx, rx = weir.mpsc(1)
     local w = tx:weak()
-    tx:try_send(weak[1])
+    local weak = weakly(1, function(v) tx:try_send(v) end)
     tx:drop()
     rx:drop()
     collectgarbage()

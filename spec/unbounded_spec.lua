@@ -34,6 +34,17 @@ local function kilobytes()
   return collectgarbage("count")
 end
 
+-- A weak table of n fresh values, each of which was given to f.
+local function weakly(n, f)
+  local weak = setmetatable({}, { __mode = "v" })
+  for i = 1, n do
+    local v = {}
+    weak[i] = v
+    f(v)
+  end
+  return weak
+end
+
 describe("weir.unbounded", function()
   it("returns ends of the same kinds as weir.mpsc", function()
     local tx, rx = weir.unbounded()
@@ -275,9 +286,8 @@ describe("weir.unbounded", function()
 
   it("drops what is buffered, handles too, with the receiver", function()
     local tx, rx = weir.unbounded()
-    local weak = setmetatable({ {} }, { __mode = "v" })
     local reply, answer = weir.oneshot()
-    tx:send(weak[1])
+    local weak = weakly(1, function(v) tx:send(v) end)
     tx:send({ reply = reply })
     rx:drop()
     collectgarbage()

@@ -26,6 +26,17 @@ local function raises(f, ...)
   return err
 end
 
+-- A weak table of n fresh values, each of which was given to f.
+local function weakly(n, f)
+  local weak = setmetatable({}, { __mode = "v" })
+  for i = 1, n do
+    local v = {}
+    weak[i] = v
+    f(v)
+  end
+  return weak
+end
+
 describe("weir.watch", function()
   it("returns a sender and a receiver that hold the initial value", function()
     local tx, rx = weir.watch("one")
@@ -730,8 +741,7 @@ end)
 describe("watch memory", function()
   it("lets a replaced value go", function()
     local tx, rx = weir.watch(1)
-    local weak = setmetatable({ {} }, { __mode = "v" })
-    tx:send(weak[1])
+    local weak = weakly(1, function(v) tx:send(v) end)
     tx:send(2)
     collectgarbage()
     assert.is_nil(weak[1])
