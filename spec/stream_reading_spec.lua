@@ -552,6 +552,15 @@ describe("weir.select with a Stream", function()
     assert.same({ "s", 1 }, { weir.try_select { s = s } })
   end)
 
+  it("goes through any number of refused elements in try_select", function()
+    local n = 0
+    local s = stream.from(function()
+      n = n + 1
+      return n
+    end):filter(function(v) return v == 1000 end)
+    assert.same({ "s", 1000 }, { weir.try_select { s = s } })
+  end)
+
   it("passes over a disabled branch, and answers nil, 'empty' when none is left", paused(function()
     local s = stream.from { 1 }
     assert.same({ "s", 1 }, { weir.select { s = s, off = false } })
@@ -588,6 +597,12 @@ describe("weir.select with a Stream", function()
     tx:send(1)
     assert.same({ "m", "k", 1 }, { join(task) })
   end))
+
+  it("raises at its line where it would have to wait and cannot", function()
+    local tx, s = piped()
+    helper.blames(function() weir.select { s = s } end, "^select would have to wait")
+    assert.is_false(tx:is_closed())
+  end)
 
   it("raises at its line when a stream in it is closed or moved", function()
     local s = stream.from { 1 }

@@ -259,7 +259,9 @@ describe("Stream:next", function()
 
   it("raises at the caller's line where it would have to wait and cannot", function()
     local tx, s = piped()
-    helper.blames(function() s:next() end)
+    helper.blames(function() s:next() end, "^the stream would have to wait")
+    helper.blames(function() for _ in s do error "never" end end, "^the stream would have to wait")
+    helper.blames(function() s:collect() end, "^the stream would have to wait")
     tx:drop()
   end)
 
@@ -307,6 +309,24 @@ describe("Stream:next", function()
   it("gives way to other tasks inside one call that refuses all it draws", paused(function()
     local stop = false
     local s = stream.from(function() return 1 end):filter(function() return stop end)
+    weir.spawn(function() stop = true end)
+    assert.equal(1, s:next())
+  end))
+
+  it("returns nil, 'timeout' after its time though its source never rests", paused(function()
+    local s = stream.from(function() return 1 end):filter(function() weir.advance(0.01) end)
+    local began = weir.now()
+    assert.same({ nil, "timeout" }, { s:next(3) })
+    assert.is_true(weir.now() - began < 5)
+  end))
+
+  it("gives way though a function it calls reads another stream", paused(function()
+    local stop = false
+    local other = stream.from(function() return 1 end)
+    local s = stream.from(function() return 1 end):filter(function()
+      other:next(0)
+      return stop
+    end)
     weir.spawn(function() stop = true end)
     assert.equal(1, s:next())
   end))
@@ -598,6 +618,37 @@ describe("a Stream as a handle", function()
     chunked:drop()
     assert.same({ nil, "closed" }, { reply:recv(0) })
     assert.same({ nil, "closed" }, { asked:recv(0) })
+  end))
+
+  it("drops the handles in an element that was peeked at, or held for a pair", paused(function()
+    for _, name in ipairs { "peekable", "zip" } do
+      local tx, rx = weir.mpsc(4)
+      local reply_tx, reply = weir.oneshot()
+      tx:send(reply_tx)
+      local _, quiet = piped()
+      local s = stream.from(rx)
+      s = s[name](s, quiet)
+      if name == "peekable" then s:peek() else s:next(0) end
+      assert.same({ nil, "timeout" }, { reply:recv(0) })
+      s:drop()
+      assert.same({ nil, "closed" }, { reply:recv(0) })
+    end
+  end))
+
+  it("leaves the handles in an array, and in what a function returned, alone", paused(function()
+    local tx, rx = weir.mpsc(4)
+    tx:send("a message")
+    for _, make in ipairs {
+      function(v) return stream.from { v } end,
+      function(v) return stream.from(rx):map(function() return v end) end,
+    } do
+      local reply_tx, reply = weir.oneshot()
+      local s = make({ reply = reply_tx }):peekable()
+      s:peek()
+      s:drop()
+      reply_tx:send("still here")
+      assert.equal("still here", reply:recv())
+    end
   end))
 
   it("is collected with its source and its waiters, cycles included", paused(function()

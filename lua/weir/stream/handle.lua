@@ -32,7 +32,7 @@ end
 function handle.open(level, i, name, source, ...)
   local kind = weir.type(source)
   if kind and kind:find("^closed Stream") or kind == KIND or kind == MAP_KIND then
-    local reason = ("taken over by %s()"):format(name)
+    local reason = ("%s()"):format(name)
     local root = check.results(level + 1, pcall(handle.spend, source, (kind:gsub("^closed ", "")), reason))
     return root
   end
@@ -68,11 +68,11 @@ local function take_both(self, other, name)
   end
   check.results(3, pcall(state, self, KIND))
   local second = handle.open(3, 1, name, other)
-  return handle.spend(self, KIND, ("taken over by s:%s()"):format(name)), second
+  return handle.spend(self, KIND, ("s:%s()"):format(name)), second
 end
 
 local function taken(self, name)
-  local root = check.results(3, pcall(handle.spend, self, KIND, ("taken over by s:%s()"):format(name)))
+  local root = check.results(3, pcall(handle.spend, self, KIND, ("s:%s()"):format(name)))
   return root
 end
 

@@ -112,13 +112,12 @@ local leave_all = {
 -- The branches of the core's select: those that are no streams as they are (`plain` tells which of the
 -- list each is), and the leaves of the streams. True as the third result if a stream ran out of fuel.
 local function flattened(list)
-  local branches, plain, starved, seen = {}, {}, false, {}
+  local branches, plain, starved = {}, {}, false
   for _, e in ipairs(list) do
     if not e.handle then
       branches[#branches + 1] = e.branch
       plain[#branches] = e
-    elseif not seen[e.root] then
-      seen[e.root] = true
+    else
       starved = node.leaves(e.root, branches) or starved
     end
   end
@@ -151,7 +150,8 @@ local function wait_once(list, deadline)
   end
   local seats <close> = setmetatable({}, leave_all)
   sit_all(seats, list, branches)
-  return taken(plain, check.results(4, pcall(weir.select_biased, branches, remaining)))
+  local named = wait.named
+  return taken(plain, check.results(4, named("select", pcall(weir.select_biased, branches, remaining))))
 end
 
 -- Whether a stream came back for want of fuel, so that it may have an element all the same.

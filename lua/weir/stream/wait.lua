@@ -60,9 +60,17 @@ local function is_over(deadline)
   return deadline and deadline ~= AT_ONCE and weir.now() >= deadline
 end
 
+-- Results of a pcall of select_biased, with the word that the caller knows for what had to wait.
+function wait.named(word, ok, ...)
+  local err = ...
+  if ok or type(err) ~= "string" then return ok, ... end
+  return false, (err:gsub("^select_biased would", word .. " would"))
+end
+
 -- A select of the core, until the deadline; if it cannot wait, its sentence is raised at `level`.
 function wait.select(branches, deadline, level)
-  return check.results(level, pcall(weir.select_biased, branches, remaining(deadline)))
+  local remains = remaining(deadline)
+  return check.results(level, wait.named("the stream", pcall(weir.select_biased, branches, remains)))
 end
 
 -- Waits until the tree may have an answer: true; "also" if the awaitable `also` came first; false if
