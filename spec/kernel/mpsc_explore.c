@@ -3,7 +3,7 @@
 ** mpsc_explore.c -- every history of senders and receivers of one channel:
 ** bounded, unbounded, and with several receivers (mpmc).
 **
-** M1..M6, P1..P4; the order of messages; closing by either end, with permits
+** M1..M7, P1..P4; the order of messages; closing by either end, with permits
 ** in hand and grants under way; handles dropped under those who wait through
 ** them. At each new state the channel is also wound up: what was sent is
 ** received, in order, and everybody ends.
@@ -321,6 +321,8 @@ static void check (void) {
   if (c->refusing)
     expect(weir_list_empty(&c->room.line) && weir_list_empty(&c->closed), "M6",
            "a sender waits at a channel that refuses");
+  expect((!c->refusing && c->senders > 0) || c->room.home != NULL, "M7",
+         "nobody hears of the last place that comes home");
   check_waits();
   expect(c->len == w.len && c->senders == w.senders && c->receivers == w.receivers &&
          c->refusing == w.refusing, "count", "len, senders, receivers or refusing is wrong");

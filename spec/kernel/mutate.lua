@@ -124,7 +124,7 @@ end
 -- For each kind, every site in every file.
 local function all_sites()
   local sites = {}
-  local files = lines_of("find csrc/kernel csrc/bind -name '*.c' -o -name 'list.h' | sort")
+  local files = lines_of("ls csrc/kernel/*.[ch] csrc/bind/*.c")
   for k, kind in ipairs(KINDS) do
     sites[k] = {}
     for _, path in ipairs(files) do
