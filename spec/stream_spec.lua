@@ -712,3 +712,26 @@ describe("Stream:is_terminated", function()
     assert.is_true(both:is_terminated())
   end))
 end)
+
+describe("every public name of weir.stream", function()
+  local function read(path)
+    local file <close> = assert(io.open(path))
+    return file:read "a"
+  end
+
+  it("stands in the reference and in the annotations", function()
+    local page, notes = read "docs/reference/stream.md", read "lua/weir/meta/stream.lua"
+    local objects = {
+      stream = stream,
+      Stream = debug.getmetatable(stream.from {}).__index,
+      StreamMap = debug.getmetatable(stream.map_of()).__index,
+    }
+    for object, names in pairs(objects) do
+      for name in pairs(names) do
+        local separator = object == "stream" and "." or ":"
+        assert.is_truthy(notes:find("function " .. object .. separator .. name .. "(", 1, true), name)
+        assert.is_truthy(page:find(name .. "(", 1, true), name)
+      end
+    end
+  end)
+end)
