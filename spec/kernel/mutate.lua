@@ -124,11 +124,11 @@ end
 -- For each kind, every site in every file.
 local function all_sites()
   local sites = {}
-  local files = lines_of("ls csrc/kernel/*.[ch] csrc/bind/*.c")
+  local files = lines_of("cd " .. TREE .. " && ls csrc/kernel/*.[ch] csrc/bind/*.c")
   for k, kind in ipairs(KINDS) do
     sites[k] = {}
     for _, path in ipairs(files) do
-      local text = read(path)
+      local text = read(TREE .. "/" .. path)
       kind[2](code_of(text), function(from, to, instead)
         local site = { path = path, kind = kind[1], from = from, to = to, instead = instead }
         if path:find(options.only) then table.insert(sites[k], site) end
@@ -267,7 +267,7 @@ local function main()
   local number, caught, survivors = 0, 0, {}
   for _, site in ipairs(draw(all_sites())) do
     if number == options.count then break end
-    local text = read(site.path)
+    local text = read(TREE .. "/" .. site.path)
     if change(site, text, original) then
       number = number + 1
       if number >= options.first then
