@@ -163,8 +163,9 @@ typedef struct Place {            /* where something was spawned */
 enum { PLACES = 64, BUDGET = 128, IDLE_MAX = 1024 };
 
 /* user values of the scheduler */
-enum { UV_THREADS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED, UV_METAS,
-       UV_NAMES, UV_TRACES, UV_HOOKS, UV_SLOTS, UV_COUNT = UV_SLOTS };
+enum { UV_THREADS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
+       UV_NAMES, UV_TRACES, UV_HOOKS, UV_SLOTS, UV_METAS,  /* .. UV_METAS + KINDS - 1 */
+       UV_COUNT = UV_METAS + KINDS - 1 };
 /* fields of the hooks table */
 enum { HOOK_ERROR = 1, HOOK_WAKE, HOOK_COMPOSITE, HOOK_RUNNING };
 
@@ -194,8 +195,11 @@ typedef struct Scheduler {
   uint32_t collected;             /* live handles that the collector dropped */
   weir_Link loose;                /* live handles that no task owns */
   uint64_t random[2];             /* of select; math.random is left alone */
+  lua_State *main_L;              /* the state's main thread: where a signal sets a hook */
   lua_Hook hook;                  /* of the state, as last seen: a new one is an interrupt */
   const void *meta[KINDS];        /* addresses of the metatables */
+  const void *sampled;            /* the large array that select looked at whole last */
+  uint32_t sampled_length;
   const void *trace;              /* tracing: see trace.c; NULL when off */
   Place place[PLACES];            /* cache of the places table */
 } Scheduler;
@@ -270,6 +274,7 @@ Object *weirL_object (lua_State *L, int i);
 void *weirL_check (lua_State *L, int i, KindId k);
 void *weirL_test (lua_State *L, int i, KindId k);
 void *weirL_new (lua_State *L, Scheduler *S, KindId k, size_t size, int nuv);
+void weirL_push_retired (lua_State *L);
 void weirL_pushmeta (lua_State *L, Scheduler *S, KindId k);
 const char *weirL_typename (lua_State *L, int i);
 void weirL_push_spent (lua_State *L, int i, const Handle *h);
@@ -302,7 +307,12 @@ double weirL_clock (const Scheduler *S);
 double weirL_optseconds (lua_State *L, int arg);
 double weirL_seconds (lua_State *L, int arg);
 void weirL_make_ready (Task *t);
-void weirL_notice (lua_State *L, Scheduler *S);
+void weirL_call_on_wake (lua_State *L, Scheduler *S);
+/* At the end of whatever may have woken a task: tell the event loop that hosts
+** us, if it sleeps. [-0, +0, e] */
+static inline void weirL_notice (lua_State *L, Scheduler *S) {
+  if (WEIR_UNLIKELY(S->on_wake)) weirL_call_on_wake(L, S);
+}
 bool weirL_turn (lua_State *L, Scheduler *S);
 bool weirL_budget_spent (lua_State *L, Scheduler *S);
 static inline bool weirL_spent (lua_State *L, Scheduler *S) {
@@ -317,9 +327,19 @@ weir_Waiter *weirL_branches (lua_State *L, Scheduler *S, Task *t, uint32_t n);
 void weirL_open_scheduler (lua_State *L, int S);
 
 /* wait.c */
-Task *weirL_may_wait (lua_State *L, Scheduler *S, const char *verb);
+WEIR_COLD Task *weirL_may_not_wait (lua_State *L, Scheduler *S, const char *verb);
+
+/* The running task, if the caller may wait here; else an error that says why not. */
+static inline Task *weirL_may_wait (lua_State *L, Scheduler *S, const char *verb) {
+  Task *t = S->current;
+  if (WEIR_LIKELY(t != NULL && t->L == L && !t->closing && lua_isyieldable(L) &&
+                  (t->frames == NULL || !t->frames->stuck)))
+    return t;
+  return weirL_may_not_wait(L, S, verb);
+}
 int weirL_await (lua_State *L, Scheduler *S, const Op *op, int timeout,
                  lua_CFunction again);
+int weirL_await_k (lua_State *L, int status, lua_KContext ctx);
 int weirL_park (lua_State *L, Task *t, lua_KContext ctx, lua_KFunction k);
 void weirL_wait_over (Task *t);
 void weirL_wait_start (lua_State *L, Task *t, double timeout);
@@ -386,10 +406,42 @@ typedef struct Store {
   } in;
 } Store;
 void weirL_store_init (Store *s);
-void weirL_store_push (lua_State *L, int i, Store *s, int v, bool call);
-bool weirL_store_full (const Store *s);
 void weirL_store_grow (lua_State *L, int i, Store *s, uint32_t most);
-bool weirL_store_pop (lua_State *L, int i, Store *s);
+void weirL_store_push_block (lua_State *L, int i, Store *s, int v);
+int weirL_store_pop_block (lua_State *L, int i, Store *s);
+void weirL_store_mark_call (Store *s);
+bool weirL_store_take_call (Store *s);
+
+/* Is there no room for one more, until it grows? */
+static inline bool weirL_store_full (const Store *s) { return s->last->len == s->last->size; }
+
+/* Put the value at index v last; there is room. The channel is at index i.
+** [-0, +0|1, -] */
+static inline void weirL_store_push (lua_State *L, int i, Store *s, int v) {
+  Block *b = s->last;
+  if (b != &s->in.b) {
+    weirL_store_push_block(L, i, s, v);
+    return;
+  }
+  lua_pushvalue(L, v);
+  lua_setiuservalue(L, i, STORE_FIRST + ((b->head + b->len) & (STORE_INLINE - 1)));
+  b->len++;
+}
+
+/* Take the first value out; its type. The store is not empty. Raises, for want
+** of memory, only before anything is taken. [-0, +1|2, m]: the value is on top. */
+static inline int weirL_store_pop (lua_State *L, int i, Store *s) {
+  Block *b = s->first;
+  int slot = b->head, type;
+  if (b != &s->in.b || b != s->last) return weirL_store_pop_block(L, i, s);
+  type = lua_getiuservalue(L, i, STORE_FIRST + slot);
+  if (WEIR_UNLIKELY(type == LUA_TUSERDATA)) weirL_handle_anchor(L, -1);
+  lua_pushnil(L);
+  lua_setiuservalue(L, i, STORE_FIRST + slot);
+  b->head = (uint16_t)((slot + 1) & (STORE_INLINE - 1));
+  b->len--;
+  return type;
+}
 
 /* mpsc.c, permit.c */
 typedef struct Mpsc {             /* user values: its store's */
@@ -398,6 +450,7 @@ typedef struct Mpsc {             /* user values: its store's */
   weir_Mpsc k;
   Store store;
   uint32_t reservations;          /* counted among k.senders */
+  uint32_t calls;                 /* messages buffered that came by `call` */
 } Mpsc;
 
 typedef struct Permit {           /* of an mpsc channel, or of a semaphore */

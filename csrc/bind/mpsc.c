@@ -60,6 +60,12 @@ void weirL_check_message (lua_State *L, int v) {
   }
 }
 
+/* A message that is no userdata: nothing to check or move. */
+static inline bool plain_message (lua_State *L) {
+  int type = lua_type(L, 2);
+  return type > LUA_TNIL && type != LUA_TUSERDATA;
+}
+
 /* ---- sending ------------------------------------------------------------- */
 
 /*
@@ -93,7 +99,11 @@ int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, boo
     }
   }
   if (from != 0) weirL_handle_commit(L, c->S, from, v, SPENT_CHANNEL, NULL);
-  weirL_store_push(L, store, &c->store, v, call);
+  weirL_store_push(L, store, &c->store, v);
+  if (call) {
+    weirL_store_mark_call(&c->store);
+    c->calls++;
+  }
   if (held) weir_permits_take(won);
   else weir_permits_try(&c->k.room, 1);
   weir_mpsc_push(&c->k);
@@ -120,39 +130,60 @@ static void mpsc_send_enter (lua_State *L, int i, weir_Waiter *w) {
 
 const Op weirL_send_op = {"send", mpsc_send_poll, mpsc_send_ready, mpsc_send_enter, NULL, false};
 
+/*
+** The case that matters: a plain message, room, nobody in line, nothing to
+** allocate. Pushes true; false if it is another case.
+*/
+static inline bool send_at_once (lua_State *L, Mpsc *c) {
+  if (WEIR_UNLIKELY(c->k.refusing || !weir_permits_ready(&c->k.room, 1) ||
+                    weirL_store_full(&c->store)))
+    return false;
+  lua_getiuservalue(L, 1, 1);
+  weirL_store_push(L, 3, &c->store, 2);
+  c->k.room.free--;
+  weir_mpsc_push(&c->k);
+  weirL_notice(L, c->S);
+  lua_pushboolean(L, 1);
+  return true;
+}
+
 /* tx:send(v [, timeout]) -> true / nil, "closed" / nil, "timeout" */
 static int mpsc_sender_send (lua_State *L) {
   Handle *h = weirL_sender(L);
-  weirL_check_message(L, 2);
-  return weirL_await(L, ((Mpsc *)h->end)->S, &weirL_send_op, 3, mpsc_sender_send);
+  Mpsc *c = (Mpsc *)h->end;
+  if (WEIR_LIKELY(lua_gettop(L) == 2 && plain_message(L))) {
+    if (WEIR_LIKELY(c->S->budget > 0 && send_at_once(L, c))) {
+      c->S->budget--;
+      return 1;
+    }
+  }
+  else weirL_check_message(L, 2);
+  return weirL_await(L, c->S, &weirL_send_op, 3, mpsc_sender_send);
 }
 
 /* tx:try_send(v) -> true / nil, "full" / nil, "closed" */
 static int mpsc_sender_try_send (lua_State *L) {
   Handle *h = weirL_sender(L);
   int n;
-  weirL_check_message(L, 2);
+  if (WEIR_LIKELY(lua_gettop(L) == 2 && plain_message(L))) {
+    if (WEIR_LIKELY(send_at_once(L, (Mpsc *)h->end))) return 1;
+  }
+  else weirL_check_message(L, 2);
   n = weirL_send_value(L, 1, (Mpsc *)h->end, NULL, 2, false);
   return n == WEIR_PENDING ? weirL_reason(L, "full") : n;
 }
 
 /* ---- receiving ----------------------------------------------------------- */
 
-/* The first message comes out; the receiver at index i holds its promise.
-** [-0, +1, m] */
-static int receive (lua_State *L, int i, Mpsc *c) {
-  bool call;
-  int type;
-  lua_getiuservalue(L, i, 1);
-  call = weirL_store_pop(L, lua_gettop(L), &c->store);
-  weir_mpsc_pop(&c->k);
-  type = lua_type(L, -1);
-  if (WEIR_UNLIKELY(type == LUA_TUSERDATA)) {
-    Handle *h = weirL_handle(L, -1);
+/* What was received belongs to the task that received it: a handle, or the
+** reply sender of a call. */
+static void get (lua_State *L, Mpsc *c, int type, bool call) {
+  Handle *h;
+  if (type == LUA_TUSERDATA) {
+    h = weirL_handle(L, -1);
     if (h != NULL && weirL_live(h)) weirL_handle_own(L, c->S, h, -1);
   }
-  else if (WEIR_UNLIKELY(call)) {               /* its reply sender is the receiver's */
-    Handle *h;
+  else if (call) {
     lua_pushliteral(L, "reply");
     lua_rawget(L, -2);
     h = weirL_handle(L, -1);
@@ -160,23 +191,35 @@ static int receive (lua_State *L, int i, Mpsc *c) {
       weirL_handle_own(L, c->S, h, -1);
     lua_pop(L, 1);
   }
-  return 1;
+}
+
+/* The first message comes out; the receiver at index i holds its promise, or
+** (`take`) takes it from the items; `top` is the top of the stack. Raises before
+** anything is taken. [-0, +1, m] */
+static inline void receive (lua_State *L, int i, int top, Mpsc *c, bool take) {
+  int type;
+  bool call = false;
+  lua_getiuservalue(L, i, 1);
+  if (WEIR_UNLIKELY(c->calls > 0) && weirL_store_take_call(&c->store)) {
+    c->calls--;
+    call = true;
+  }
+  type = weirL_store_pop(L, top + 1, &c->store);
+  if (take) c->k.items.free--;
+  weir_mpsc_pop(&c->k);
+  if (WEIR_UNLIKELY(type == LUA_TUSERDATA || call)) get(L, c, type, call);
 }
 
 static int mpsc_recv_poll (lua_State *L, int i, weir_Waiter *won) {
   Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
-  int n;
   if (won != NULL && won->owns) {
-    n = receive(L, i, c);
+    receive(L, i, lua_gettop(L), c, false);
     weir_permits_take(won);
   }
-  else if (weir_permits_ready(&c->k.items, 1)) {
-    weir_permits_try(&c->k.items, 1);
-    n = receive(L, i, c);
-  }
+  else if (weir_permits_ready(&c->k.items, 1)) receive(L, i, lua_gettop(L), c, true);
   else return weir_mpsc_over(&c->k) ? weirL_reason(L, "closed") : WEIR_PENDING;
   weirL_notice(L, c->S);
-  return n;
+  return 1;
 }
 
 static bool mpsc_recv_ready (lua_State *L, int i) {
@@ -202,17 +245,64 @@ static void mpsc_recv_enter (lua_State *L, int i, weir_Waiter *w) {
 
 const Op weirL_recv_op = {"recv", mpsc_recv_poll, mpsc_recv_ready, mpsc_recv_enter, recv_guard, false};
 
+static int recv_k (lua_State *L, int status, lua_KContext ctx);
+
+/* Nothing is there: wait, without a timeout, as weirL_await would. */
+static int recv_wait (lua_State *L, Handle *h, Mpsc *c) {
+  Task *t = weirL_may_wait(L, c->S, "recv");
+  recv_guard(L, 1);
+  weir_park(&t->parking, &t->self, 1);
+  weir_permits_join(&c->k.items, &t->self, 1);
+  weirL_through(&t->self, h);
+  t->op = &weirL_recv_op;
+  return weirL_park(L, t, (lua_KContext)t, recv_k);
+}
+
+/* Woken: mostly because a message was promised to us. */
+static int recv_k (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  Handle *h = (Handle *)t->self.through;
+  Mpsc *c;
+  if (WEIR_UNLIKELY(!t->self.owns || !weirL_live(h)))
+    return weirL_await_k(L, status, ctx);
+  h->o.waits--;
+  t->self.through = NULL;
+  c = (Mpsc *)h->end;
+  receive(L, 1, 1, c, false);
+  t->self.owns = false;
+  t->parking.won = NULL;
+  return 1;
+}
+
+/* The receiver at index 1 is alone on the stack: receive. */
+static inline int recv_now (lua_State *L, Handle *h, Mpsc *c) {
+  if (WEIR_LIKELY(weir_permits_ready(&c->k.items, 1))) {
+    receive(L, 1, 1, c, true);
+    weirL_notice(L, c->S);
+    return 1;
+  }
+  if (weir_mpsc_over(&c->k)) return weirL_reason(L, "closed");
+  return recv_wait(L, h, c);
+}
+
 /* rx:recv([timeout]) -> v / nil, "closed" / nil, "timeout" */
 static int mpsc_receiver_recv (lua_State *L) {
   Handle *h = mpsc_receiver(L);
-  return weirL_await(L, ((Mpsc *)h->end)->S, &weirL_recv_op, 2, mpsc_receiver_recv);
+  Mpsc *c = (Mpsc *)h->end;
+  if (WEIR_LIKELY(lua_gettop(L) == 1)) {
+    if (weirL_spent(L, c->S)) return weirL_give_way(L, c->S, mpsc_receiver_recv);
+    return recv_now(L, h, c);
+  }
+  return weirL_await(L, c->S, &weirL_recv_op, 2, mpsc_receiver_recv);
 }
 
 /* for v in rx do: called with the loop's state and control */
 static int mpsc_receiver__call (lua_State *L) {
   Handle *h = mpsc_receiver(L);
+  Mpsc *c = (Mpsc *)h->end;
   lua_settop(L, 1);
-  return weirL_await(L, ((Mpsc *)h->end)->S, &weirL_recv_op, 2, mpsc_receiver__call);
+  if (weirL_spent(L, c->S)) return weirL_give_way(L, c->S, mpsc_receiver__call);
+  return recv_now(L, h, c);
 }
 
 /* rx:iter() -> an iterator */
@@ -225,8 +315,14 @@ static int receiver_iter (lua_State *L) {
 
 /* rx:try_recv() -> v / nil, "empty" / nil, "closed" */
 static int mpsc_receiver_try_recv (lua_State *L) {
+  Mpsc *c = (Mpsc *)mpsc_receiver(L)->end;
   int n;
-  mpsc_receiver(L);
+  if (WEIR_LIKELY(weir_permits_ready(&c->k.items, 1))) {
+    lua_settop(L, 1);
+    receive(L, 1, 1, c, true);
+    weirL_notice(L, c->S);
+    return 1;
+  }
   n = mpsc_recv_poll(L, 1, NULL);
   return n == WEIR_PENDING ? weirL_reason(L, "empty") : n;
 }
@@ -236,6 +332,7 @@ static int mpsc_receiver_try_recv (lua_State *L) {
 static int mpsc_many_poll (lua_State *L, int i, weir_Waiter *won) {
   Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
   lua_Integer max = lua_tointeger(L, i + 2), n = 0, len;
+  int top = lua_gettop(L);
   bool held = won != NULL && won->owns;
   if (max == 0) {
     lua_pushinteger(L, 0);
@@ -251,16 +348,16 @@ static int mpsc_many_poll (lua_State *L, int i, weir_Waiter *won) {
   while (n < max && (held || weir_permits_ready(&c->k.items, 1))) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, i + 1, len + n + 1);                 /* may raise: nothing is taken yet */
-    if (!held && !weir_permits_try(&c->k.items, 1)) {   /* a finalizer was here */
+    if (!held && !weir_permits_ready(&c->k.items, 1)) { /* a finalizer was here */
       lua_pushnil(L);
       lua_rawseti(L, i + 1, len + n + 1);
       break;
     }
-    receive(L, i, c);
+    receive(L, i, top, c, !held);
     if (held) weir_permits_take(won);
     held = false;
     lua_rawseti(L, i + 1, len + n + 1);
-    lua_pop(L, 1);                                      /* the channel */
+    lua_settop(L, top);                                 /* the channel, the block */
     n++;
   }
   weirL_notice(L, c->S);
@@ -358,8 +455,9 @@ void weirL_receiver_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
   lua_getiuservalue(L, i, 1);
   store = lua_gettop(L);
   for (n = c->k.len; n > 0; n--) {
+    if (weirL_store_take_call(&c->store)) c->calls--;
     weirL_store_pop(L, store, &c->store);
-    weirL_drop_message(L, S, store + 1);
+    weirL_drop_message(L, S, lua_gettop(L));
     lua_settop(L, store);
   }
   lua_pop(L, 1);
@@ -515,7 +613,7 @@ static int new_channel (lua_State *L, uint32_t capacity, KindId tx, KindId rx) {
   c->o.tag = 0;
   c->o.waits = 0;
   c->S = S;
-  c->reservations = 0;
+  c->reservations = c->calls = 0;
   weir_mpsc_init(&c->k, capacity);
   weirL_store_init(&c->store);
   h = weirL_handle_new(L, S, tx, -1, c);        /* channel; tx */
@@ -573,11 +671,10 @@ void weirL_open_mpsc (lua_State *L, int S) {
   weirL_register(L, S, MPMC_SENDER, sender_methods, NULL);
   weirL_register(L, S, MPMC_RECEIVER, receiver_methods, receiver_meta);
   weirL_register(L, S, MPSC_RECEIVER, receiver_methods, receiver_meta);
-  lua_getiuservalue(L, S, UV_METAS);            /* one receiver: no clone */
-  lua_rawgeti(L, -1, MPSC_RECEIVER + 1);
+  lua_getiuservalue(L, S, UV_METAS + MPSC_RECEIVER);     /* one receiver: no clone */
   lua_getfield(L, -1, "__index");
   lua_pushnil(L);
   lua_setfield(L, -2, "clone");
-  lua_pop(L, 3);
+  lua_pop(L, 2);
   weirL_setfuncs(L, S, functions);
 }

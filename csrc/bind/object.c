@@ -222,9 +222,7 @@ Handle *weirL_handle (lua_State *L, int i) {
 void weirL_pushmeta (lua_State *L, Scheduler *S, KindId k) {
   assert(lua_touserdata(L, lua_upvalueindex(1)) == S);
   (void)S;
-  lua_getiuservalue(L, lua_upvalueindex(1), UV_METAS);
-  lua_rawgeti(L, -1, (lua_Integer)k + 1);
-  lua_remove(L, -2);
+  lua_getiuservalue(L, lua_upvalueindex(1), UV_METAS + (int)k);
 }
 
 /* A shared object, zeroed; the caller fills it in: nothing may raise before
@@ -243,7 +241,8 @@ Handle *weirL_handle_new (lua_State *L, Scheduler *S, KindId k, int end_i, void 
   Handle *h;
   end_i = lua_absindex(L, end_i);
   h = (Handle *)lua_newuserdatauv(L, weirL_kinds[k].size, S->debug ? 2 : 1);
-  memset(h, 0, weirL_kinds[k].size);
+  if (weirL_kinds[k].size == sizeof(Handle)) memset(h, 0, sizeof(Handle));
+  else memset(h, 0, weirL_kinds[k].size);
   lua_pushvalue(L, end_i);
   lua_setiuservalue(L, -2, 1);
   if (S->debug) {
@@ -459,6 +458,20 @@ static int object__tostring (lua_State *L) {
   return 1;
 }
 
+/* A copy of the metatable on top without its finaliser. [-0, +1, m] */
+void weirL_push_retired (lua_State *L) {
+  int meta = lua_gettop(L);
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, meta)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, meta + 1);
+  }
+  lua_pushnil(L);
+  lua_setfield(L, -2, "__gc");
+}
+
 /* A function with its upvalues, the scheduler at index S and its name, as a
 ** field of the table on top. [-0, +0, m] */
 void weirL_setfunc (lua_State *L, int S, const char *name, lua_CFunction f) {
@@ -507,8 +520,5 @@ void weirL_register (lua_State *L, int S, KindId k, const luaL_Reg *methods,
   }
   lua_setfield(L, -2, "__index");
   sched->meta[k] = lua_topointer(L, -1);
-  lua_getiuservalue(L, S, UV_METAS);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, (lua_Integer)k + 1);
-  lua_pop(L, 1);
+  lua_setiuservalue(L, S, UV_METAS + (int)k);
 }

@@ -73,23 +73,32 @@ static void move_values (lua_State *L, Scheduler *S, int n) {
   lua_settop(L, top);
 }
 
-/* tx:send(...) -> true / nil, "closed" */
+/* A handle among the values at 2 .. n + 1? Spent ones, and the sender itself,
+** are errors. */
+static bool has_handle (lua_State *L, const Handle *tx, int n) {
+  bool found = false;
+  int i;
+  for (i = 2; i <= n + 1; i++)
+    if (lua_type(L, i) == LUA_TUSERDATA) {
+      const Handle *h = weirL_handle(L, i);
+      if (h == NULL) continue;
+      if (!weirL_live(h)) weirL_badspent(L, i, h);
+      if (h == tx) weirL_argerror(L, i, "a sender cannot be its own message");
+      found = true;
+    }
+  return found;
+}
+
+/* tx:send(...) -> true / nil, "closed". A sender that has sent needs no finaliser
+** any more: upvalue 3 is a metatable without one. */
 static int oneshot_sender_send (lua_State *L) {
   Handle *h = (Handle *)weirL_handle_check(L, 1, ONESHOT_SENDER);
   Oneshot *o = (Oneshot *)h->end;
   Scheduler *S = o->S;
-  int i, n = lua_gettop(L) - 1;
-  bool ok, handles = false;
-  for (i = 2; i <= n + 1; i++)
-    if (lua_type(L, i) == LUA_TUSERDATA) {
-      const Handle *v = weirL_handle(L, i);
-      if (v == NULL) continue;
-      if (!weirL_live(v)) weirL_badspent(L, i, v);
-      if (v == h) weirL_argerror(L, i, "a sender cannot be its own message");
-      handles = true;
-    }
+  int n = lua_gettop(L) - 1;
+  bool handles = has_handle(L, h, n);
   if (!weir_oneshot_refuses(&o->k)) {
-    luaL_checkstack(L, 4, NULL);
+    if (n > LUA_MINSTACK - 8) luaL_checkstack(L, 8, NULL);
     lua_getiuservalue(L, 1, 1);
     if (handles) move_values(L, S, n);
     if (n > 0) keep_values(L, n + 2, 2, n);
@@ -101,11 +110,13 @@ static int oneshot_sender_send (lua_State *L) {
   }
   weirL_handle_spend(h, SPENT_SENT);
   h->end = NULL;
-  ok = weir_oneshot_send(&o->k);
   lua_pushnil(L);
   lua_setiuservalue(L, 1, 1);
+  lua_pushvalue(L, lua_upvalueindex(3));
+  lua_setmetatable(L, 1);
+  n = weir_oneshot_send(&o->k) ? weirL_true(L) : weirL_reason(L, "closed");
   weirL_notice(L, S);
-  return ok ? weirL_true(L) : weirL_reason(L, "closed");
+  return n;
 }
 
 /* ---- receiving ------------------------------------------------------------ */
@@ -442,13 +453,21 @@ int weirL_sender_call (lua_State *L) {
 }
 
 void weirL_open_oneshot (lua_State *L, int S) {
-  static const luaL_Reg sender_methods[] = {{"send", oneshot_sender_send},
-    {"closed", oneshot_sender_closed}, {"is_closed", oneshot_sender_is_closed}, {NULL, NULL}};
+  static const luaL_Reg sender_methods[] = {{"closed", oneshot_sender_closed}, {"is_closed", oneshot_sender_is_closed}, {NULL, NULL}};
   static const luaL_Reg receiver_methods[] = {{"recv", oneshot_receiver_recv},
     {"try_recv", oneshot_receiver_try_recv}, {"close", oneshot_receiver_close},
     {"is_empty", oneshot_receiver_is_empty}, {"is_terminated", receiver_is_terminated},
     {NULL, NULL}};
   weirL_register(L, S, ONESHOT_SENDER, sender_methods, NULL);
+  lua_getiuservalue(L, S, UV_METAS + ONESHOT_SENDER);
+  weirL_push_retired(L);                        /* metatable; the same without __gc */
+  lua_getfield(L, -2, "__index");
+  lua_pushvalue(L, S);
+  lua_pushliteral(L, "send");
+  lua_pushvalue(L, -4);
+  lua_pushcclosure(L, oneshot_sender_send, 3);
+  lua_setfield(L, -2, "send");
+  lua_pop(L, 3);
   weirL_register(L, S, ONESHOT_RECEIVER, receiver_methods, NULL);
   weirL_setfunc(L, S, "oneshot", oneshot);
 }

@@ -220,10 +220,9 @@ void weirL_make_ready (Task *t) {
   t->S->woken = true;
 }
 
-/* At the end of whatever may have woken a task: tell the event loop that
-** hosts us, if it sleeps. [-0, +0, e] */
-void weirL_notice (lua_State *L, Scheduler *S) {
-  if (WEIR_LIKELY(!S->on_wake || S->running || !S->woken)) return;
+/* The hook of loop.on_wake, if work has appeared and nobody runs it. */
+WEIR_COLD void weirL_call_on_wake (lua_State *L, Scheduler *S) {
+  if (S->running || !S->woken) return;
   S->on_wake = false;                        /* once, until the next step */
   weirL_uv(L, UV_HOOKS);
   lua_rawgeti(L, -1, HOOK_WAKE);
@@ -283,53 +282,40 @@ int weirL_give_way (lua_State *L, Scheduler *S, lua_CFunction again) {
 
 /* ---- interrupts --------------------------------------------------------- */
 
-static lua_State *main_state (lua_State *L) {
-  lua_State *M;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  M = lua_tothread(L, -1);
-  lua_pop(L, 1);
-  return M;
-}
-
-typedef struct Watchman { Scheduler *S; lua_State *M; } Watchman;
-
 /* A hook that was not there: that is how the stock interpreter says Ctrl-C. */
-static bool interrupted (void *arg) {
-  Watchman *w = (Watchman *)arg;
-  return lua_gethook(w->M) != w->S->hook;
+static bool interrupted (void *S) {
+  return lua_gethook(((Scheduler *)S)->main_L) != ((Scheduler *)S)->hook;
 }
 
 /* Let the new hook run, here; it may raise. [-0, +0, e] */
-WEIR_COLD static void let_hook_run (lua_State *L, Watchman *w) {
-  lua_Hook hook = lua_gethook(w->M);
+WEIR_COLD static void let_hook_run (lua_State *L, Scheduler *S) {
+  lua_State *M = S->main_L;
+  lua_Hook hook = lua_gethook(M);
   if (hook != NULL) {
-    if (L != w->M) {
-      lua_sethook(L, hook, lua_gethookmask(w->M), lua_gethookcount(w->M));
-      lua_sethook(w->M, NULL, 0, 0);
+    if (L != M) {
+      lua_sethook(L, hook, lua_gethookmask(M), lua_gethookcount(M));
+      lua_sethook(M, NULL, 0, 0);
     }
-    w->S->hook = lua_gethook(w->M);
+    S->hook = lua_gethook(M);
     luaL_loadstring(L, "return");
     lua_call(L, 0, 0);
   }
-  w->S->hook = lua_gethook(w->M);
+  S->hook = lua_gethook(M);
 }
 
 /* ---- turns -------------------------------------------------------------- */
 
 /* One turn. False if nobody was ready. [-0, +0, e] */
 bool weirL_turn (lua_State *L, Scheduler *S) {
-  Watchman w;
   weir_Link *x;
   fire_due(S);
   weir_list_splice(&S->batch, &S->ready);
   S->woken = false;
   if (weir_list_empty(&S->batch)) return false;
-  w.S = S;
-  w.M = main_state(L);
   while ((x = weir_list_first(&S->batch)) != NULL) {
     weir_list_remove(x);
     weirL_resume(L, S, weir_container(x, Task, ready));
-    if (WEIR_UNLIKELY(interrupted(&w))) let_hook_run(L, &w);
+    if (WEIR_UNLIKELY(interrupted(S))) let_hook_run(L, S);
   }
   return true;
 }
@@ -342,7 +328,6 @@ static bool nothing_ready (const Scheduler *S) {
 ** seconds have passed; on a virtual clock, jump. [-0, +0, e] */
 static void idle (lua_State *L, Scheduler *S, double most) {
   weir_Deadline *first = weir_deadlines_first(&S->deadlines);
-  Watchman w;
   if (S->paused) {
     if (first != NULL && first->when > S->clock) S->clock = first->when;
     return;
@@ -351,10 +336,8 @@ static void idle (lua_State *L, Scheduler *S, double most) {
     double left = first->when - weirL_os_now();
     if (left < most) most = left;
   }
-  w.S = S;
-  w.M = main_state(L);
-  if (most > 0) weirL_os_sleep(most, interrupted, &w);
-  if (interrupted(&w)) let_hook_run(L, &w);
+  if (most > 0) weirL_os_sleep(most, interrupted, S);
+  if (interrupted(S)) let_hook_run(L, S);
 }
 
 /* Everybody waits and no deadline is left. A collection may drop a handle
@@ -411,7 +394,7 @@ static int run_main (lua_State *L, bool paused) {
   weir_list_prepend(&S->ready, &t->ready);
   S->main_done = false;
   S->running = true;
-  S->hook = lua_gethook(main_state(L));
+  S->hook = lua_gethook(S->main_L);
   if (paused) rebase(S, true, 0);
   weirL_pushfunction(L, run_loop);
   status = lua_pcall(L, 0, 0, 0);                 /* task; error? */
@@ -478,7 +461,7 @@ static int loop_step (lua_State *L) {
   bool hooked;
   if (S->running || S->current != NULL)
     return weirL_error(L, "weir.loop.step was called from a task or inside weir.run");
-  S->hook = lua_gethook(main_state(L));
+  S->hook = lua_gethook(S->main_L);
   S->running = true;
   weirL_pushfunction(L, one_step);
   lua_pushnumber(L, most);
@@ -569,7 +552,7 @@ void weirL_open_scheduler (lua_State *L, int s) {
     {"advance", advance}, {NULL, NULL}};
   static const luaL_Reg loop[] = {{"step", loop_step}, {"on_wake", loop_on_wake},
     {"deadlock", loop_deadlock}, {"end_all", loop_end_all}, {NULL, NULL}};
-  static const int plain[] = {UV_THREADS, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_METAS,
+  static const int plain[] = {UV_THREADS, UV_TASKS, UV_BRANCHES, UV_PLACES,
     UV_HOOKS};
   Scheduler *S = (Scheduler *)lua_touserdata(L, s);
   size_t i;
@@ -583,6 +566,9 @@ void weirL_open_scheduler (lua_State *L, int s) {
   lua_setiuservalue(L, s, UV_NAMES);
   weak_table(L, "k");
   lua_setiuservalue(L, s, UV_TRACES);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  S->main_L = lua_tothread(L, -1);
+  lua_pop(L, 1);
   weir_list_init(&S->ready);
   weir_list_init(&S->batch);
   weir_list_init(&S->loose);

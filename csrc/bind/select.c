@@ -16,8 +16,9 @@
 ** X2  branch b of the Parking is the b-th group on the stack
 ** X3  nothing is allocated by a select that is ready at once
 **
-** A large array that was checked before is only sampled: a branch drawn at
-** random that is ready is as fairly drawn as one out of all that are.
+** A large array that was looked at before is only sampled: a branch drawn at
+** random that is ready is as fairly drawn as one out of all that are. (Known
+** by its address and length: at worst a wrong branch in it is not complained of.)
 */
 #include <assert.h>
 
@@ -310,37 +311,66 @@ static int win (lua_State *L) {
   return effect(L, b.op, b.peek, key, key + 1, key + 3, NULL);
 }
 
-/* Draw among the first n elements until one that is ready is hit, a few times.
-** Pushes its key. */
-static bool sample (lua_State *L, Scheduler *S, uint32_t n) {
-  int i;
-  for (i = 0; i < SAMPLES; i++) {
-    lua_Integer k = (lua_Integer)weirL_random(S, n) + 1;
-    bool enabled = false, composite = false;
-    lua_pushinteger(L, k);
-    lua_rawgeti(L, 1, k);
-    if (look(L, &enabled, &composite)) return true;
-    lua_pop(L, 1);
+/* How the plain awaitable at index i is waited for; NULL: look at it closely. */
+static inline const Op *plain_op (lua_State *L, int i) {
+  const Object *o = (const Object *)lua_touserdata(L, i);
+  KindId k;
+  if (o == NULL || lua_rawlen(L, i) < sizeof(Handle)) return NULL;
+  k = weirL_kindof(o);
+  if (o->tag != (TAG_LIVE | (uint32_t)k) || k >= BOX ||
+      lua_rawlen(L, i) != weirL_kinds[k].size)
+    return NULL;
+  return weirL_kinds[k].op;
+}
+
+/* Branch k of an array of awaitables takes effect: it is ready, and on top.
+** [-1, +n, e] */
+static int win_plain (lua_State *L, const Op *op, lua_Integer k) {
+  int n = op->poll(L, 3, NULL);
+  if (n == WEIR_PENDING) return n;
+  lua_pushinteger(L, k);
+  lua_insert(L, -n - 1);
+  return n + 1;
+}
+
+enum { CLOSELY = -2 };
+
+/*
+** Look at an array of n plain awaitables. The number of results if one took
+** effect, WEIR_PENDING if none is ready, CLOSELY if there are other branches.
+*/
+static int look_plain (lua_State *L, Scheduler *S, uint32_t n) {
+  uint32_t i, ready = 0, chosen = 0;
+  const Op *op = NULL, *its;
+  if (n >= SAMPLED_FROM && S->sampled == lua_topointer(L, 1) && S->sampled_length == n) {
+    for (i = 0; i < SAMPLES; i++) {
+      uint32_t k = weirL_random(S, n) + 1;
+      lua_rawgeti(L, 1, k);
+      its = plain_op(L, 3);
+      if (its != NULL && its->ready(L, 3)) return win_plain(L, its, k);
+      lua_settop(L, 2);
+    }
   }
-  return false;
-}
-
-/* Was this large array looked at whole not long ago? (A weak reference in the
-** table of owned handles, under the address of the scheduler.) */
-static bool known (lua_State *L, const Scheduler *S) {
-  bool same;
-  weirL_uv(L, UV_OWNED);
-  lua_rawgetp(L, -1, S);
-  same = lua_rawequal(L, -1, 1);
-  lua_pop(L, 2);
-  return same;
-}
-
-static void make_known (lua_State *L, const Scheduler *S) {
-  weirL_uv(L, UV_OWNED);
-  lua_pushvalue(L, 1);
-  lua_rawsetp(L, -2, S);
-  lua_pop(L, 1);
+  for (i = 1; i <= n; i++) {
+    lua_rawgeti(L, 1, i);
+    its = plain_op(L, 3);
+    if (its == NULL) {
+      lua_settop(L, 2);
+      return CLOSELY;
+    }
+    if (its->ready(L, 3) && (++ready == 1 || weirL_random(S, ready) == 0)) {
+      chosen = i;
+      op = its;
+    }
+    lua_settop(L, 2);
+  }
+  if (n >= SAMPLED_FROM) {
+    S->sampled = lua_topointer(L, 1);
+    S->sampled_length = n;
+  }
+  if (ready == 0) return WEIR_PENDING;
+  lua_rawgeti(L, 1, chosen);
+  return win_plain(L, op, chosen);
 }
 
 /* An array without holes and without other keys: its length; else 0. */
@@ -436,8 +466,16 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   lua_settop(L, 2);
   if (mode != MODE_TRY && weirL_spent(L, S)) return weirL_give_way(L, S, again);
   n = mode == MODE_BIASED ? biased_length(L) : array_length(L);
-  found = mode == MODE_FAIR && n >= SAMPLED_FROM && known(L, S) && sample(L, S, n);
-  if (!found) found = look_all(L, S, mode, n, &enabled, &composite);
+  if (n > 0 && mode != MODE_BIASED) {
+    int r = look_plain(L, S, n);
+    if (r >= 0) {
+      weirL_notice(L, S);
+      return r;
+    }
+    enabled = r == WEIR_PENDING;
+    lua_settop(L, 2);
+  }
+  found = !enabled && look_all(L, S, mode, n, &enabled, &composite);
   if (composite) {
     lua_settop(L, 2);
     return composite_select(L, mode);
@@ -454,7 +492,6 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   if (mode == MODE_TRY) return weirL_reason(L, "empty");
   if (seconds == 0) return weirL_reason(L, "timeout");
   t = weirL_may_wait(L, S, mode == MODE_BIASED ? "select_biased" : "select");
-  if (n >= SAMPLED_FROM && mode == MODE_FAIR) make_known(L, S);
   if (n > 0) {
     uint32_t i;
     for (i = 1; i <= n; i++) {

@@ -67,62 +67,60 @@ void weirL_store_grow (lua_State *L, int i, Store *s, uint32_t most) {
   s->last = b;
 }
 
-/* Is there no room for one more, until it grows? */
-bool weirL_store_full (const Store *s) { return s->last->len == s->last->size; }
-
-/* Put the value at index v last; there is room. [-0, +0, -] */
-void weirL_store_push (lua_State *L, int i, Store *s, int v, bool call) {
+/* weirL_store_push into a block of its own. */
+void weirL_store_push_block (lua_State *L, int i, Store *s, int v) {
   Block *b = s->last;
-  unsigned slot;
+  unsigned slot = (b->head + b->len) & (b->size - 1u);
   assert(!weirL_store_full(s));
-  slot = (b->head + b->len) & (b->size - 1u);
-  if (b == &s->in.b) {
-    lua_pushvalue(L, v);
-    lua_setiuservalue(L, i, STORE_FIRST + (int)slot);
-  }
-  else {
-    lua_getiuservalue(L, i, 2);
-    lua_pushvalue(L, v);
-    lua_setiuservalue(L, -2, 2 + (int)slot);
-    lua_pop(L, 1);
-  }
+  lua_getiuservalue(L, i, 2);
+  lua_pushvalue(L, v);
+  lua_setiuservalue(L, -2, 2 + (int)slot);
   b->len++;
-  if (WEIR_UNLIKELY(call)) calls(b)[slot >> 3] |= (uint8_t)(1u << (slot & 7));
 }
 
-/* Take the first value out; true if it came by `call`. The store is not
-** empty. Raises, for want of memory, only before anything is taken. [-0, +1, m] */
-bool weirL_store_pop (lua_State *L, int i, Store *s) {
+/* The message that was pushed last came by `call`. */
+void weirL_store_mark_call (Store *s) {
+  Block *b = s->last;
+  unsigned slot = (b->head + b->len - 1u) & (b->size - 1u);
+  calls(b)[slot >> 3] |= (uint8_t)(1u << (slot & 7));
+}
+
+/* Did the first message come by `call`? Forgets it. */
+bool weirL_store_take_call (Store *s) {
   Block *b = s->first;
-  unsigned slot = b->head;
-  uint8_t bit = (uint8_t)(1u << (slot & 7));
-  bool call = (calls(b)[slot >> 3] & bit) != 0;
+  uint8_t *bits = &calls(b)[b->head >> 3], bit = (uint8_t)(1u << (b->head & 7));
+  bool call = (*bits & bit) != 0;
+  *bits &= (uint8_t)~bit;
+  return call;
+}
+
+/* weirL_store_pop out of a block of its own, or when the block inside is left
+** behind. */
+int weirL_store_pop_block (lua_State *L, int i, Store *s) {
+  Block *b = s->first;
+  int slot = b->head, type;
   assert(b->len > 0);
   if (b == &s->in.b) {
-    lua_getiuservalue(L, i, STORE_FIRST + (int)slot);
-    if (lua_type(L, -1) == LUA_TUSERDATA) weirL_handle_anchor(L, -1);
+    type = lua_getiuservalue(L, i, STORE_FIRST + slot);
+    if (type == LUA_TUSERDATA) weirL_handle_anchor(L, -1);
     lua_pushnil(L);
-    lua_setiuservalue(L, i, STORE_FIRST + (int)slot);
+    lua_setiuservalue(L, i, STORE_FIRST + slot);
   }
   else {
     lua_getiuservalue(L, i, 1);
-    lua_getiuservalue(L, -1, 2 + (int)slot);
-    if (lua_type(L, -1) == LUA_TUSERDATA) weirL_handle_anchor(L, -1);
+    type = lua_getiuservalue(L, -1, 2 + slot);
+    if (type == LUA_TUSERDATA) weirL_handle_anchor(L, -1);
     lua_pushnil(L);
-    lua_setiuservalue(L, -3, 2 + (int)slot);
-    lua_replace(L, -2);
+    lua_setiuservalue(L, -3, 2 + slot);
   }
-  if (WEIR_UNLIKELY(call)) calls(b)[slot >> 3] &= (uint8_t)~bit;
-  b->head = (uint16_t)((slot + 1) & (b->size - 1u));
+  b->head = (uint16_t)((slot + 1) & (b->size - 1));
   if (--b->len == 0 && b != s->last) {          /* let it go */
     s->first = b->next;
     if (b == &s->in.b) b->next = NULL;          /* user value 1 is the next already */
     else {
-      lua_getiuservalue(L, i, 1);
-      lua_getiuservalue(L, -1, 1);
+      lua_getiuservalue(L, -2, 1);              /* block; value; next */
       lua_setiuservalue(L, i, 1);
-      lua_pop(L, 1);
     }
   }
-  return call;
+  return type;
 }

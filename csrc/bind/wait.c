@@ -20,13 +20,9 @@
 
 #include "bind.h"
 
-/* The running task, if the caller may wait here; else an error that says
-** why not. */
-Task *weirL_may_wait (lua_State *L, Scheduler *S, const char *verb) {
-  Task *t = S->current;
-  if (WEIR_LIKELY(t != NULL && t->L == L && !t->closing && lua_isyieldable(L) &&
-                  (t->frames == NULL || !t->frames->stuck)))
-    return t;
+/* weirL_may_wait, when it must not: says why. */
+WEIR_COLD Task *weirL_may_not_wait (lua_State *L, Scheduler *S, const char *verb) {
+  const Task *t = S->current;
   if (t == NULL)
     weirL_error(L, "%s would have to wait, but this is no task: call it inside weir.run or "
                 "weir.spawn", verb);
@@ -86,7 +82,6 @@ int weirL_park (lua_State *L, Task *t, lua_KContext ctx, lua_KFunction k) {
   return lua_yieldk(L, 0, ctx, k);
 }
 
-static int await_k (lua_State *L, int status, lua_KContext ctx);
 
 static int timed_out (lua_State *L, const Op *op) {
   if (!op->counts) return weirL_reason(L, "timeout");
@@ -100,12 +95,13 @@ static int wait_stand (lua_State *L, Task *t, const Op *op) {
   weir_park(&t->parking, &t->self, 1);
   op->enter(L, 1, &t->self);
   t->op = op;
-  return weirL_park(L, t, (lua_KContext)op, await_k);
+  return weirL_park(L, t, (lua_KContext)t, weirL_await_k);
 }
 
-static int await_k (lua_State *L, int status, lua_KContext ctx) {
-  const Op *op = (const Op *)ctx;
-  Task *t = weirL_scheduler(L)->current;
+/* Woken: take what was won, or look again. */
+int weirL_await_k (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  const Op *op = t->op;
   weir_Waiter *won = t->parking.won;
   bool limited, spent;
   int n;

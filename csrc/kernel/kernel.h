@@ -62,15 +62,26 @@ typedef struct weir_Permits {
 
 void weir_permits_init (weir_Permits *p, uint32_t free,
                         void (*home) (weir_Permits *));
-bool weir_permits_ready (const weir_Permits *p, uint32_t n);
 bool weir_permits_try (weir_Permits *p, uint32_t n);
 void weir_permits_join (weir_Permits *p, weir_Waiter *w, uint32_t n);
-void weir_permits_give (weir_Permits *p, uint32_t n);
+void weir_permits_give_on (weir_Permits *p, uint32_t n);
 void weir_permits_serve (weir_Permits *p);
 void weir_permits_tell_through (weir_Permits *p, const void *handle);
 uint32_t weir_permits_take (weir_Waiter *w);
 uint32_t weir_permits_available (const weir_Permits *p);
 uint32_t weir_permits_forget (weir_Permits *p, uint32_t n);
+
+/* Could `n` be taken now? None at all always can. */
+static inline bool weir_permits_ready (const weir_Permits *p, uint32_t n) {
+  return n == 0 || (p->free >= n && weir_list_empty(&p->line));
+}
+
+/* `n` come home: to the first in line, or free. May wake them, and whoever
+** the owner wakes. */
+static inline void weir_permits_give (weir_Permits *p, uint32_t n) {
+  if (weir_list_empty(&p->line) && p->home == NULL) p->free += n;
+  else weir_permits_give_on(p, n);
+}
 
 /* ---- mpsc.c: many senders, one receiver (or several: mpmc) ------------- */
 

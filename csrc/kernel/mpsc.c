@@ -19,6 +19,7 @@
 ** M3  a receiver waits only if items.free == 0 and the channel is not over
 ** M4  items.free <= len
 ** M5  over: len == 0, held == 0, and it refuses or has no sender
+** M7  room.home is set if the channel refuses or has no sender
 ** M6  when it refuses nobody waits for room, nobody waits in `closed`
 */
 #include <assert.h>
@@ -30,7 +31,8 @@ static void settle (weir_Mpsc *c) {
   if (weir_mpsc_over(c)) weir_line_tell_all(&c->items.line);
 }
 
-/* The one door through which places come home. */
+/* The one door through which places come home. It stands open only while a
+** receiver may wait for the last of them: no sender is left, or none is heard. */
 static void room_home (weir_Permits *room) {
   settle(weir_container(room, weir_Mpsc, room));
 }
@@ -42,8 +44,8 @@ static void items_home (weir_Permits *items) {
 }
 
 void weir_mpsc_init (weir_Mpsc *c, uint32_t capacity) {
-  weir_permits_init(&c->room, capacity, room_home);
-  weir_permits_init(&c->items, 0, items_home);
+  weir_permits_init(&c->room, capacity, NULL);
+  weir_permits_init(&c->items, 0, NULL);
   weir_list_init(&c->closed);
   c->capacity = capacity;
   c->len = c->high = 0;
@@ -86,6 +88,7 @@ void weir_mpsc_pop (weir_Mpsc *c) {
 void weir_mpsc_refuse (weir_Mpsc *c) {
   if (c->refusing) return;
   c->refusing = true;
+  c->room.home = room_home;
   weir_line_tell_all(&c->room.line);
   weir_line_tell_all(&c->closed);
   settle(c);
@@ -104,13 +107,16 @@ void weir_mpsc_clear (weir_Mpsc *c) {
 void weir_mpsc_drop_sender (weir_Mpsc *c) {
   assert(c->senders > 0);
   c->senders--;
-  if (c->senders == 0) settle(c);
+  if (c->senders > 0) return;
+  c->room.home = room_home;
+  settle(c);
 }
 
 /* True if it was the last: the caller then drops the values and clears. */
 bool weir_mpsc_drop_receiver (weir_Mpsc *c) {
   assert(c->receivers > 0);
   if (--c->receivers > 0) return false;
+  c->items.home = items_home;
   weir_mpsc_refuse(c);
   return true;
 }

@@ -27,11 +27,6 @@ void weir_permits_init (weir_Permits *p, uint32_t free,
   p->home = home;
 }
 
-/* Could `n` be taken now? None at all always can. */
-bool weir_permits_ready (const weir_Permits *p, uint32_t n) {
-  return n == 0 || (p->free >= n && weir_list_empty(&p->line));
-}
-
 /* Take `n` if they are there and nobody waits. */
 bool weir_permits_try (weir_Permits *p, uint32_t n) {
   if (!weir_permits_ready(p, n)) return false;
@@ -65,9 +60,8 @@ void weir_permits_tell_through (weir_Permits *p, const void *handle) {
   weir_permits_serve(p);
 }
 
-/* `n` come home: to the first in line, or free. May wake them, and whoever
-** the owner wakes. */
-void weir_permits_give (weir_Permits *p, uint32_t n) {
+/* weir_permits_give, when somebody waits or the owner wants to know. */
+void weir_permits_give_on (weir_Permits *p, uint32_t n) {
   p->free += n;
   if (!weir_list_empty(&p->line)) weir_permits_serve(p);
   if (p->home != NULL) p->home(p);
