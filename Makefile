@@ -28,6 +28,8 @@ WITH_TREE   = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
               LUA_CPATH='$(CURDIR)/$(OUT)/?.so;;' WEIR_BUILD='$(OUT)'
 BUSTED      = busted --lua="$$(command -v $(LUA))"
 SPECS       = spec
+# A spec that hangs is a failure, not a wait.
+LIMIT       = $(shell command -v timeout >/dev/null 2>&1 && echo timeout --foreground 1200)
 # On one Lua, for the checkers: busted's own script would start a second one.
 BUSTED_IN   = $(LUA) "$$(command -v busted)" --ignore-lua
 
@@ -71,7 +73,7 @@ check: symbols
 	@$(MAKE) --no-print-directory check-asserting OUT=build/test CFLAGS='-O2 -g'
 
 check-asserting: build
-	@$(WITH_TREE) $(BUSTED) $(SPECS)
+	@$(WITH_TREE) $(LIMIT) $(BUSTED) $(SPECS)
 
 run: build
 	@$(WITH_TREE) $(LUA) $(FILE) $(ARGS)
