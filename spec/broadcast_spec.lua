@@ -826,6 +826,27 @@ describe("a broadcast that waits on overflow", function()
     assert.same({ 2 }, drain(rx))
   end))
 
+  it("whose sender is dropped, before or after the grant, lets the next in line go on", in_task(function()
+    for _, granted in ipairs { false, true } do
+      local tx, rx = waiting(1)
+      tx:send("x")
+      local first = tx:clone()
+      local a = later(function() return pcall(first.send, first, "a") end)
+      local b = later(function() return tx:send("b") end)
+      if granted then rx:try_recv() end
+      first:drop()
+      local ok = join(a)
+      if not granted then
+        assert.is_false(ok)
+        assert.equal("x", rx:recv())
+      elseif ok then
+        assert.equal("a", rx:recv())
+      end
+      assert.equal(1, join(b))
+      assert.same({ "b" }, drain(rx))
+    end
+  end))
+
   it("raises outside a task where it would wait, with nothing sent", function()
     local tx, rx = waiting(1)
     tx:send("a")

@@ -379,6 +379,25 @@ describe("mpmc.Receiver:recv", function()
     assert.same({ nil, "closed" }, { rx2:recv() })
   end))
 
+  it("whose receiver is spent after the grant loses nothing", in_task(function()
+    for _, way in ipairs { "drop", "move" } do
+      local tx, rx = weir.mpmc(4)
+      local rx2, rx3 = rx:clone(), rx:clone()
+      local a = later(function() return pcall(rx2.recv, rx2) end)
+      local b = later(function() return rx3:recv(1) end)
+      tx:send("x")
+      local moved = rx2[way](rx2)
+      local ok, v = join(a)
+      if ok then
+        assert.equal("x", v)
+      else
+        assert.equal("x", join(b))
+      end
+      assert.equal(0, #rx)
+      assert.is_true(way == "drop" or weir.type(moved) == "mpmc.Receiver")
+    end
+  end))
+
   it("raises outside a task where it would wait", function()
     local tx, rx = weir.mpmc(1)
     raises(function() rx:recv() end)

@@ -469,6 +469,34 @@ describe("mpsc.Sender:send", function()
   end))
 end)
 
+describe("an mpsc.Sender that is spent while it waits", function()
+  it("raises, and the room it was granted goes to the next in line", in_task(function()
+    for _, way in ipairs { "drop", "move" } do
+      local tx, rx = full_channel()
+      local first = tx:clone()
+      local a = later(function() return pcall(first.send, first, "a") end)
+      local b = later(function() return tx:send("b") end)
+      rx:try_recv()
+      first[way](first)
+      if join(a) then assert.equal("a", rx:recv()) end
+      assert.is_true(join(b))
+      assert.same({ "b" }, drain(rx))
+      assert.equal(1, tx:capacity())
+    end
+  end))
+
+  it("lets those behind it in if it stood first in line", in_task(function()
+    local tx, rx = full_channel()
+    local first = tx:clone()
+    local a = later(function() raises(function() first:send("a") end) end)
+    local b = later(function() return tx:send("b") end)
+    first:drop()
+    join(a)
+    rx:recv()
+    assert.is_true(join(b))
+  end))
+end)
+
 describe("mpsc.Sender:try_send", function()
   it("sends where there is room", function()
     local tx, rx = weir.mpsc(1)
@@ -1494,6 +1522,38 @@ describe("a handle sent through an mpsc", function()
     assert.equal(1, #rx)
   end))
 
+  it("that is spent is refused, whatever the channel's state", in_task(function()
+    local tx, rx = full_channel()
+    local spent = weir.oneshot()
+    spent:drop()
+    raises(function() tx:try_send(spent) end)
+    raises(function() tx:send(spent, 1) end)
+    rx:recv()
+    raises(function() tx:send(spent) end)
+    raises(function() tx:try_reserve():send(spent) end)
+    assert.equal(0, #rx)
+  end))
+
+  it("on which another task waits ends that wait with an error", in_task(function()
+    local tx, rx = weir.mpsc(1)
+    local inner_tx, inner = weir.mpsc(1)
+    local task = later(function() raises(function() inner:recv() end) end)
+    tx:send(inner)
+    join(task)
+    inner_tx:send("a")
+    assert.equal("a", rx:recv():recv())
+  end))
+
+  it("may be a permit or a sender of the same channel, and goes with the receiver", function()
+    local tx, rx = weir.mpsc(8)
+    tx:try_send(tx:try_reserve())
+    tx:try_send({ permit = tx:try_reserve(), tx = tx:clone() })
+    assert.equal(2, tx:strong_count())
+    rx:drop()
+    assert.equal(1, tx:strong_count())
+    assert.is_true(tx:is_closed())
+  end)
+
   it("belongs to the task that receives it", in_task(function()
     local tx, rx = weir.mpsc(1)
     local reply, answer = weir.oneshot()
@@ -1667,6 +1727,67 @@ describe("mpsc memory", function()
     assert.is_nil(next(weak))
     assert.is_false(tx:is_closed())
   end))
+end)
+
+describe("an mpsc used from finalizers", function()
+  it("loses, duplicates and reorders nothing when they send", function()
+    local tx, rx = weir.unbounded()
+    local finalized, sent = 0, 0
+    local function garbage()
+      setmetatable({}, { __gc = function()
+        finalized = finalized + 1
+        tx:send(false)
+      end })
+    end
+    for i = 1, 5000 do
+      garbage()
+      tx:send({ i })
+      sent = sent + 1
+      if i % 3 == 0 then rx:try_recv() end
+    end
+    collectgarbage()
+    collectgarbage()
+    local stats = rx:stats()
+    assert.equal(sent + finalized, stats.sent)
+    assert.equal(stats.sent - stats.received, #rx)
+    local last = 0
+    for _ = 1, #rx do
+      local v = rx:try_recv()
+      if v then
+        assert(v[1] > last)
+        last = v[1]
+      end
+    end
+    assert.same({ nil, "empty" }, { rx:try_recv() })
+  end)
+
+  it("loses nothing when they receive", function()
+    local tx, rx = weir.mpsc(100)
+    local taken, sent = 0, 0
+    local function garbage()
+      setmetatable({}, { __gc = function()
+        if rx:try_recv() then taken = taken + 1 end
+      end })
+    end
+    for i = 1, 10000 do
+      garbage()
+      if tx:try_send({ i }) then sent = sent + 1 end
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.equal(sent, taken + #rx)
+  end)
+
+  it("survives when they drop the receiver in the middle of a send", function()
+    for _ = 1, 50 do
+      local tx, rx = weir.unbounded()
+      local function garbage() setmetatable({}, { __gc = function() rx:drop() end }) end
+      garbage()
+      local ok, why
+      repeat ok, why = tx:send({ {}, {} }) until not ok
+      assert.equal("closed", why)
+    end
+  end)
 end)
 
 describe("an mpsc against a model", function()

@@ -192,6 +192,26 @@ describe("Once:get_or_init", function()
     assert.equal(v, cell:get())
   end))
 
+  it("called again from within f is reported as the deadlock it is", function()
+    local ok, err = pcall(weir.run_paused, function()
+      local cell = weir.once()
+      cell:get_or_init(function() return cell:get_or_init(function() return 1 end) end)
+    end)
+    assert.is_false(ok)
+    assert.matches("deadlock:", err, 1, true)
+  end)
+
+  it("refuses a set from within f", function()
+    local cell = weir.once()
+    local ok, why
+    assert.equal("f's", cell:get_or_init(function()
+      ok, why = cell:set("another")
+      return "f's"
+    end))
+    assert.is_nil(ok)
+    assert.equal("full", why)
+  end)
+
   it("raises outside a task where it would wait for another's f", in_task(function()
     local cell = weir.once()
     later(function() cell:get_or_init(function() weir.sleep(1) return 1 end) end)

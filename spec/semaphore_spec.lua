@@ -473,6 +473,14 @@ describe("SemaphorePermit", function()
     assert.equal(3, s:available())
   end)
 
+  it("split off belongs to the task, too", in_task(function()
+    local s = weir.semaphore(4)
+    local kept
+    join(weir.spawn(function() kept = s:acquire(4):split(2) end))
+    assert.equal("closed SemaphorePermit", weir.type(kept))
+    assert.equal(4, s:available())
+  end))
+
   it("split of all and of none add up", function()
     local s = weir.semaphore(3)
     local p = s:try_acquire(3)
