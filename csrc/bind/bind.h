@@ -167,7 +167,7 @@ enum { UV_THREADS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
        UV_NAMES, UV_TRACES, UV_HOOKS, UV_SLOTS, UV_METAS,  /* .. UV_METAS + KINDS - 1 */
        UV_COUNT = UV_METAS + KINDS - 1 };
 /* fields of the hooks table */
-enum { HOOK_ERROR = 1, HOOK_WAKE, HOOK_COMPOSITE, HOOK_RUNNING };
+enum { HOOK_ERROR = 1, HOOK_WAKE, HOOK_COMPOSITE, HOOK_DOOMED };
 
 typedef struct Scheduler {
   Object o;
@@ -191,7 +191,8 @@ typedef struct Scheduler {
   uint32_t ntasks;                /* unfinished */
   uint32_t next_id;
   uint32_t nplaces;
-  uint32_t depth;                 /* of drops within drops */
+  lua_State *doomed;              /* its stack: handles to be dropped in their turn */
+  bool dropping;                  /* a drop that may meet others goes on */
   uint32_t collected;             /* live handles that the collector dropped */
   weir_Link loose;                /* live handles that no task owns */
   uint64_t random[2];             /* of select; math.random is left alone */
@@ -231,6 +232,7 @@ typedef struct Task {
   bool closing;                   /* its <close> variables run: no waits */
   bool grouped;                   /* it is a Member */
   bool calling;                   /* in tx:call(): index 2 of L is the oneshot it waits on */
+  bool traced;                    /* FAILED: user value 1 is { error, traceback } */
   bool close_failed;              /* a <close> variable raised, while it was being ended;
                                      user value 1 is that error */
 } Task;
@@ -354,6 +356,8 @@ void weirL_push_task (lua_State *L, Scheduler *S, const Task *t);
 void weirL_resume (lua_State *L, Scheduler *S, Task *t);
 void weirL_abort (Task *t);
 Task *weirL_spawn (lua_State *L, Scheduler *S, int f, struct JoinSet *set, bool moves);
+void weirL_push_error (lua_State *L, int i, const Task *t);
+void weirL_push_trace (lua_State *L, int i, const Task *t);
 void weirL_blame (lua_State *L, const Task *t, int err, int trace);
 void weirL_push_name (lua_State *L, Scheduler *S, const Task *t);
 void weirL_push_place (lua_State *L, Scheduler *S, uint32_t place);

@@ -54,14 +54,13 @@ JoinSet *weirL_set_new (lua_State *L, Scheduler *S, uint32_t limit) {
 /* A scope's member, at index `task`, failed first: keep its error, end the
 ** others. [-0, +0, -] */
 static void scope_fails (lua_State *L, JoinSet *set, int task) {
+  const Task *t = (Task *)lua_touserdata(L, task);
   lua_getiuservalue(L, task, 2);                /* set */
-  lua_getiuservalue(L, task, 1);                /* set; error */
+  weirL_push_error(L, task, t);
   lua_setiuservalue(L, -2, 2);
-  weirL_uv(L, UV_TRACES);
-  lua_pushvalue(L, task);
-  lua_rawget(L, -2);                            /* set; traces; trace */
-  lua_setiuservalue(L, -3, 3);
-  lua_pop(L, 2);
+  weirL_push_trace(L, task, t);
+  lua_setiuservalue(L, -2, 3);
+  lua_pop(L, 1);
   set->failed = true;
   weirL_set_abort(set);
   if (!set->scope->over) weirL_frame_expire(set->scope);
@@ -244,14 +243,12 @@ static void forget_all (lua_State *L, int i, JoinSet *set) {
 /* Raise how the member at index `task` ended: its error, or "aborted". */
 static int raise_of (lua_State *L, JoinSet *set, int task) {
   const Task *t = (Task *)lua_touserdata(L, task);
-  if (t->status == FAILED) lua_getiuservalue(L, task, 1);
+  if (t->status == FAILED) weirL_push_error(L, task, t);
   else lua_pushliteral(L, "aborted");
-  weirL_uv(L, UV_TRACES);
-  lua_pushvalue(L, task);
-  lua_rawget(L, -2);
+  weirL_push_trace(L, task, t);
   if (set->S->current != NULL && lua_isstring(L, -1))
-    weirL_blame(L, set->S->current, -3, -1);
-  lua_pop(L, 2);
+    weirL_blame(L, set->S->current, -2, -1);
+  lua_pop(L, 1);
   return lua_error(L);
 }
 

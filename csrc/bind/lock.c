@@ -141,6 +141,15 @@ static int guard_set (lua_State *L) {
   return weirL_true(L);
 }
 
+/* guard:unlock(): the same as dropping it */
+static int guard_unlock (lua_State *L) {
+  const Object *o = weirL_object(L, 1);
+  KindId k = o != NULL ? weirL_kindof(o) : KINDS;
+  if (k != MUTEX_GUARD && k != READ_GUARD && k != WRITE_GUARD)
+    weirL_typeerror(L, 1, "MutexGuard");
+  return weirL_handle_dropmethod(L);
+}
+
 /* ---- making --------------------------------------------------------------- */
 
 static int new_lock (lua_State *L, KindId k, uint32_t permits) {
@@ -179,7 +188,7 @@ void weirL_open_lock (lua_State *L, int S) {
   static const luaL_Reg rwlock_methods[] = {{"read", rwlock_read}, {"write", rwlock_write},
     {"try_read", rwlock_try_read}, {"try_write", rwlock_try_write}, {NULL, NULL}};
   static const luaL_Reg guard_methods[] = {{"get", guard_get}, {"set", guard_set},
-    {"unlock", weirL_handle_dropmethod}, {NULL, NULL}};
+    {"unlock", guard_unlock}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"mutex", mutex}, {"rwlock", rwlock}, {NULL, NULL}};
   weirL_register(L, S, MUTEX, mutex_methods, NULL);
   weirL_register(L, S, RWLOCK, rwlock_methods, NULL);

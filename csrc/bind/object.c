@@ -296,22 +296,47 @@ void weirL_handle_spend (Handle *h, enum Spent how) {
   h->u.spent.how = (uint32_t)how;
 }
 
-/* Drop it, if it is live. `i` is its stack index; 0 if its kind needs none.
-** A receiver in a receiver in a receiver ... is left to the collector from
-** some depth on: the C stack is finite. */
-void weirL_handle_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
-  enum { DEEPEST = 100 };
-  const Kind *kind = &weirL_kinds[weirL_kindof(&h->o)];
-  if (!weirL_live(h) || S->depth >= DEEPEST || !lua_checkstack(L, LUA_MINSTACK)) return;
+/* A handle whose userdata is at index i is dropped: its end first, then its word. */
+static void drop_now (lua_State *L, Scheduler *S, Handle *h, int i) {
   weirL_handle_spend(h, SPENT_CLOSED);
-  S->depth++;
-  kind->drop(L, S, h, i);
-  S->depth--;
+  weirL_kinds[weirL_kindof(&h->o)].drop(L, S, h, i);
   h->end = NULL;
   if (i != 0) {
     lua_pushnil(L);
     lua_setiuservalue(L, i, 1);
   }
+}
+
+/*
+** Drop it, if it is live. `i` is its stack index; 0 if its kind needs none. A
+** receiver may hold messages that are receivers that hold ...: what is met
+** while one is being dropped waits on the stack of S->doomed for its turn, so
+** a chain of any length needs no C stack. (Lua's limit on a stack, a million,
+** bounds that; the rest is left to the collector.)
+*/
+void weirL_handle_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
+  if (!weirL_live(h)) return;
+  if (!weirL_kinds[weirL_kindof(&h->o)].values) {
+    drop_now(L, S, h, i);
+    return;
+  }
+  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  if (S->dropping) {
+    if (!lua_checkstack(S->doomed, 1)) return;
+    weirL_handle_disown(L, S, h);
+    lua_pushvalue(L, i);
+    lua_xmove(L, S->doomed, 1);
+    return;
+  }
+  S->dropping = true;
+  drop_now(L, S, h, i);
+  while (lua_gettop(S->doomed) > 0) {
+    lua_xmove(S->doomed, L, 1);
+    h = (Handle *)lua_touserdata(L, -1);
+    if (weirL_live(h)) drop_now(L, S, h, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  S->dropping = false;
 }
 
 /* A task (or frame) has ended: what it owns is dropped, last got first. */
@@ -417,11 +442,10 @@ static int handle__gc (lua_State *L) {
   Handle *h = weirL_handle(L, 1);
   if (h != NULL) {
     Scheduler *S = weirL_scheduler(L);
-    uint32_t depth = S->depth;
-    if (weirL_live(h)) S->collected++;
-    S->depth = 0;                               /* now or never */
-    weirL_handle_drop(L, S, h, 1);
-    S->depth = depth;
+    if (weirL_live(h)) {                        /* now or never */
+      S->collected++;
+      drop_now(L, S, h, 1);
+    }
     weirL_notice(L, S);
   }
   return 0;

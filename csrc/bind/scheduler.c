@@ -408,12 +408,9 @@ static int run_main (lua_State *L, bool paused) {
   lua_settop(L, 1);
   if (t->status == DONE) return weirL_push_results(L, 1, t);
   if (t->status == ABORTED) return weirL_error(L, "the main task was aborted");
-  lua_getiuservalue(L, 1, 1);                     /* task; error */
+  weirL_push_error(L, 1, t);                      /* task; error */
   if (lua_type(L, 2) == LUA_TSTRING) {
-    weirL_uv(L, UV_TRACES);
-    lua_pushvalue(L, 1);
-    lua_rawget(L, -2);                            /* task; error; traces; trace */
-    lua_remove(L, -2);
+    weirL_push_trace(L, 1, t);
     if (lua_isstring(L, -1)) {
       lua_pushliteral(L, "\n");
       lua_insert(L, -2);
@@ -560,6 +557,10 @@ void weirL_open_scheduler (lua_State *L, int s) {
     lua_newtable(L);
     lua_setiuservalue(L, s, plain[i]);
   }
+  lua_getiuservalue(L, s, UV_HOOKS);
+  S->doomed = lua_newthread(L);
+  lua_rawseti(L, -2, HOOK_DOOMED);
+  lua_pop(L, 1);
   weak_table(L, "v");
   lua_setiuservalue(L, s, UV_OWNED);
   weak_table(L, "k");

@@ -142,6 +142,14 @@ void weirL_semaphore_permit_drop (lua_State *L, Scheduler *S, Handle *h, int i) 
   semaphore_give_back((Permit *)h);
 }
 
+/* p:release(): the same as dropping it */
+static int semaphore_permit_release (lua_State *L) {
+  const Object *o = weirL_object(L, 1);
+  if (o == NULL || weirL_kindof(o) != SEMAPHORE_PERMIT)
+    weirL_typeerror(L, 1, "SemaphorePermit");
+  return weirL_handle_dropmethod(L);
+}
+
 /* p:forget(): its permits never come back */
 static int permit_forget (lua_State *L) {
   Permit *p = semaphore_permit(L, 1);
@@ -201,7 +209,7 @@ void weirL_open_semaphore (lua_State *L, int S) {
     {"try_acquire", semaphore_try_acquire}, {"available", semaphore_available},
     {"add_permits", semaphore_add_permits}, {"forget_permits", semaphore_forget_permits},
     {"close", semaphore_close}, {"is_closed", semaphore_is_closed}, {NULL, NULL}};
-  static const luaL_Reg permit_methods[] = {{"release", weirL_handle_dropmethod},
+  static const luaL_Reg permit_methods[] = {{"release", semaphore_permit_release},
     {"forget", permit_forget}, {"split", permit_split}, {"merge", permit_merge},
     {"count", permit_count}, {NULL, NULL}};
   weirL_register(L, S, SEMAPHORE, methods, NULL);

@@ -173,33 +173,60 @@ static int spawn (lua_State *L) {
 
 /* ---- how it ends -------------------------------------------------------- */
 
-/* Keep an error's traceback with the task at index `task`. [-1, +0, m] */
-static void keep_trace (lua_State *L, int task) {
-  weirL_uv(L, UV_TRACES);                       /* trace; traces */
-  lua_pushvalue(L, task);
-  lua_pushvalue(L, -3);
-  lua_rawset(L, -3);
-  lua_pop(L, 2);
+/* How a task failed, at index i: its error. [-0, +1, -] */
+void weirL_push_error (lua_State *L, int i, const Task *t) {
+  lua_getiuservalue(L, i, 1);
+  if (!t->traced) return;
+  lua_rawgeti(L, -1, 1);
+  lua_remove(L, -2);
 }
 
-/* Push the traceback of a coroutine that failed with the error at index `err`
-** and, if another task raised it first (weirL_blame), of that one. [-0, +1, m] */
-static void push_trace (lua_State *L, lua_State *co, int task, int err) {
+/* And where: its traceback, or nil if there was no memory for one. [-0, +1, -] */
+void weirL_push_trace (lua_State *L, int i, const Task *t) {
+  if (!t->traced) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_getiuservalue(L, i, 1);
+  lua_rawgeti(L, -1, 2);
+  lua_remove(L, -2);
+}
+
+/* co, error, origin -> { error, traceback }. The origin is { error, traceback }
+** of the task that raised it first (weirL_blame). Protected. */
+static int make_failure (lua_State *L) {
+  lua_State *co = (lua_State *)lua_touserdata(L, 1);
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, 4, 1);
   luaL_traceback(L, co, NULL, 0);
+  if (lua_istable(L, 3)) {
+    lua_rawgeti(L, 3, 1);
+    if (lua_rawequal(L, -1, 2)) {
+      lua_pop(L, 1);
+      lua_pushliteral(L, "\n");
+      lua_rawgeti(L, 3, 2);
+      lua_concat(L, 3);
+    }
+    else lua_pop(L, 1);
+  }
+  lua_rawseti(L, 4, 2);
+  return 1;
+}
+
+/* Keep the error on top, raised in co, as the end of the task at index `task`.
+** [-1, +0, -] */
+static void keep_failure (lua_State *L, Task *t, lua_State *co, int task) {
+  lua_pushcfunction(L, make_failure);
+  lua_pushlightuserdata(L, co);
+  lua_pushvalue(L, -3);
   weirL_uv(L, UV_TRACES);
   lua_pushvalue(L, task);
-  if (lua_rawget(L, -2) == LUA_TTABLE) {
-    lua_rawgeti(L, -1, 1);                      /* trace; traces; origin; its error */
-    if (lua_rawequal(L, -1, err)) {
-      lua_pushvalue(L, -4);
-      lua_pushliteral(L, "\n");
-      lua_rawgeti(L, -4, 2);
-      lua_concat(L, 3);
-      lua_replace(L, -5);
-    }
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 2);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);                            /* error; make; co; error; origin */
+  t->traced = lua_pcall(L, 3, 1, 0) == LUA_OK;
+  if (!t->traced) lua_pop(L, 1);                /* no memory for it: the error alone */
+  lua_setiuservalue(L, task, 1);
 }
 
 /* The task will raise the error at index `err`, which is another's, whose
@@ -247,11 +274,8 @@ static void report_failure (lua_State *L, Scheduler *S, const Task *t, int task)
   weirL_uv(L, UV_HOOKS);
   lua_rawgeti(L, -1, HOOK_ERROR);
   lua_pushvalue(L, task);
-  lua_getiuservalue(L, task, 1);
-  weirL_uv(L, UV_TRACES);
-  lua_pushvalue(L, task);
-  lua_rawget(L, -2);
-  lua_remove(L, -2);                            /* hooks; hook; task; error; trace */
+  weirL_push_error(L, task, t);
+  weirL_push_trace(L, task, t);                 /* hooks; hook; task; error; trace */
   if (lua_isfunction(L, -4)) {
     if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
       lua_warning(L, "weir.on_error's hook raised: ", 1);
@@ -296,13 +320,24 @@ static void finish (lua_State *L, Scheduler *S, Task *t, int task, enum Status s
   if (status == FAILED && !heard) report_failure(L, S, t, task);
 }
 
+/* The error on top takes the place of the one that the task has. [-1, +0, -] */
+static void replace_error (lua_State *L, Task *t, int task) {
+  if (t->traced) {
+    lua_getiuservalue(L, task, 1);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 1);
+    lua_pop(L, 1);
+  }
+  else lua_setiuservalue(L, task, 1);
+}
+
 /* The error object on top of co, with its traceback, becomes the task's end. */
 static void fail (lua_State *L, Scheduler *S, Task *t, lua_State *co) {
   int top = lua_gettop(L), status;
   weirL_push_task(L, S, t);                     /* task */
   lua_xmove(co, L, 1);                          /* task; error */
-  push_trace(L, co, top + 1, top + 2);
-  keep_trace(L, top + 1);
+  lua_pushvalue(L, -1);
+  keep_failure(L, t, co, top + 1);
   t->closing = true;
   lua_pushvalue(L, -1);
   lua_xmove(L, co, 1);                          /* <close> handlers get it */
@@ -310,10 +345,9 @@ static void fail (lua_State *L, Scheduler *S, Task *t, lua_State *co) {
   S->current = t;
   status = weirL_closethread(co, L);
   if (status != LUA_OK && lua_gettop(co) > 0) {
-    lua_pop(L, 1);
-    lua_xmove(co, L, 1);
+    lua_xmove(co, L, 1);                        /* one of them may have raised another */
+    if (!lua_rawequal(L, -1, -2)) replace_error(L, t, top + 1);
   }
-  lua_setiuservalue(L, top + 1, 1);
   finish(L, S, t, top + 1, FAILED, false);
   lua_settop(L, top);
 }
@@ -368,8 +402,8 @@ static void end_task (lua_State *L, Scheduler *S, Task *t) {
     t->close_failed = true;
   }
   if (t->close_failed) {
-    luaL_traceback(L, L, NULL, 0);
-    keep_trace(L, top + 1);
+    lua_getiuservalue(L, top + 1, 1);
+    keep_failure(L, t, co, top + 1);
   }
   finish(L, S, t, top + 1, t->close_failed ? FAILED : ABORTED, false);
   lua_settop(L, top);
@@ -453,7 +487,7 @@ static int join_poll (lua_State *L, int i, weir_Waiter *won) {
       return 1 + weirL_push_results(L, i, t);
     case FAILED:
       lua_pushboolean(L, 0);
-      lua_getiuservalue(L, i, 1);
+      weirL_push_error(L, i, t);
       return 2;
     case ABORTED:
       lua_pushboolean(L, 0);
@@ -516,9 +550,7 @@ static int task_traceback (lua_State *L) {
   const Task *t = (Task *)weirL_check(L, 1, TASK);
   if (t->status < DONE) luaL_traceback(L, t->L, NULL, t->L == L ? 1 : 0);
   else {
-    weirL_uv(L, UV_TRACES);
-    lua_pushvalue(L, 1);
-    lua_rawget(L, -2);
+    weirL_push_trace(L, 1, t);
     if (!lua_isstring(L, -1)) lua_pushliteral(L, "");
   }
   return 1;
