@@ -7,7 +7,11 @@ local helper = require "spec.helper"
 local forget, later, memory, paused, settle, weak =
   helper.forget, helper.later, helper.memory, helper.paused, helper.settle, helper.weak
 
-local function forever() weir.sleep(math.huge) end
+-- Waits for ever, and keeps its arguments meanwhile.
+local function forever(...)
+  weir.sleep(math.huge)
+  return ...
+end
 
 -- Everything that `new` returned is collected once nobody holds it.
 local function is_freed(new)

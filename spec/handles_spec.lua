@@ -8,7 +8,11 @@ local helper = require "spec.helper"
 local blames, failing, later, paused, settle =
   helper.blames, helper.failing, helper.later, helper.paused, helper.settle
 
-local function forever() weir.sleep(math.huge) end
+-- Waits for ever, and keeps its arguments meanwhile.
+local function forever(...)
+  weir.sleep(math.huge)
+  return ...
+end
 
 local function second(_, x) return x end
 
@@ -639,9 +643,9 @@ describe("the end of a task drops what it owns", function()
     local log = {}
     local mutex, semaphore = weir.mutex(), weir.semaphore(1)
     local task = later(function()
-      mutex:lock()
-      semaphore:acquire()
+      local guard, permit = mutex:lock(), semaphore:acquire()
       weir.sleep(1)
+      return weir.type(guard), weir.type(permit)
     end)
     weir.spawn(function() mutex:lock() log[#log + 1] = "mutex" end)
     weir.spawn(function() semaphore:acquire() log[#log + 1] = "semaphore" end)
@@ -710,8 +714,9 @@ describe("the end of a task drops what it owns", function()
   it("a mutex guard that it got, and the next has the lock", paused(function()
     local mutex = weir.mutex()
     later(function()
-      mutex:lock()
+      local guard = mutex:lock()
       weir.sleep(1)
+      return weir.type(guard)
     end)
     assert.equal("MutexGuard", weir.type((mutex:lock())))
   end))
@@ -822,7 +827,7 @@ describe("what a task owns", function()
     helper.forget(function()
       local tx
       tx, rx = weir.mpsc(1)
-      task = later(function() forever() end, tx)
+      task = later(function() weir.sleep(1e6) end, tx)
     end)
     assert.same({ nil, "closed" }, { rx:try_recv() })
     assert.equal("waiting", task:status())
@@ -1095,6 +1100,19 @@ describe("a message that is dropped unreceived", function()
     rx:drop()
     assert.same({ nil, "closed" }, { answer:recv() })
     assert.same({ nil, "closed" }, { inner_tx:send "late" })
+  end))
+
+  it("drops a chain of a hundred thousand channels without deep recursion #slow", paused(function()
+    local tx, rx = weir.mpsc(1)
+    local last = tx
+    for _ = 1, 100000 do
+      local outer_tx, outer_rx = weir.mpsc(1)
+      outer_tx:try_send(rx)
+      outer_tx:drop()
+      rx = outer_rx
+    end
+    rx:drop()
+    assert.is_true(last:is_closed())
   end))
 
   it("is dropped by the collector with its channel", paused(function()

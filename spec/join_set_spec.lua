@@ -7,7 +7,11 @@ local helper = require "spec.helper"
 local blames, closing, failing, later, paused, settle =
   helper.blames, helper.closing, helper.failing, helper.later, helper.paused, helper.settle
 
-local function forever() weir.sleep(math.huge) end
+-- Waits for ever, and keeps its arguments meanwhile.
+local function forever(...)
+  weir.sleep(math.huge)
+  return ...
+end
 
 -- A function that returns v after s seconds.
 local function after(s, v)

@@ -207,7 +207,7 @@ describe("weir.loop.on_wake", function()
     local tx, rx = weir.mpsc(16)
     local task = weir.spawn(function() for _ in rx do weir.yield() end end)
     rest()
-    local calls = { n = 0 }
+    local calls = { n = 0, tx = tx }  -- out of the collector's reach
     on_wake(function() calls.n = calls.n + 1 end)
     return calls, tx, task
   end

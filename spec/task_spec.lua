@@ -8,7 +8,11 @@ local helper = require "spec.helper"
 local blames, closing, failing, failures = helper.blames, helper.closing, helper.failing, helper.failures
 local later, paused, settle = helper.later, helper.paused, helper.settle
 
-local function forever() weir.sleep(math.huge) end
+-- Waits for ever, and keeps its arguments meanwhile.
+local function forever(...)
+  weir.sleep(math.huge)
+  return ...
+end
 
 describe("Task:join", function()
   it("waits for the task and returns true and its results", paused(function()
