@@ -322,6 +322,47 @@ describe("mpsc.Sender:call", function()
     assert.same({ nil, "empty" }, { rx:try_recv() })
   end))
 
+  it("that is over, however, has no effect on what its task does next", in_task(function()
+    local endings = {
+      answered = function(msg) msg.reply:send("a") end,
+      closed = function(msg) msg.reply:drop() end,
+      ["timed out"] = function() end,
+    }
+    for _, ending in pairs(endings) do
+      local tx, rx = weir.mpsc(1)
+      local task = later(function()
+        tx:call({}, 1)
+        local start = weir.now()
+        weir.sleep(5)
+        assert.is_near(5, weir.now() - start, 1e-6)
+        rx:recv()
+      end)
+      ending(rx:recv())
+      weir.sleep(20)
+      assert.equal("waiting", task:status())
+      task:abort()
+      assert.same({ false, "aborted" }, { task:join() })
+      assert.is_true(tx:send("still open"))
+    end
+  end))
+
+  it("that never got room has no effect on what its task does next", in_task(function()
+    for _, ending in ipairs { "close", "drop", "wait" } do
+      local tx, rx = weir.mpsc(1)
+      local other_tx, other = weir.mpsc(1)
+      tx:send("first")
+      local task = later(function()
+        tx:call({}, 1)
+        return other:recv()
+      end)
+      if ending ~= "wait" then rx[ending](rx) end
+      weir.sleep(20)
+      assert.equal("waiting", task:status())
+      other_tx:send("a")
+      assert.equal("a", join(task))
+    end
+  end))
+
   it("raises outside a task, and msg.reply is nil if it was not sent", function()
     local tx, rx = weir.mpsc(1)
     local msg = {}
