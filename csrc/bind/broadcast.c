@@ -3,10 +3,11 @@
 ** broadcast.c -- every receiver sees every message sent after it subscribed.
 **
 **   Sender --> Broadcast { kernel: ring of counts } <-- Receiver { cursor }
-**              user value 1: a table, [slot + 1] = value
-**              user value 2: the memory of the counts
+**   capacity up to 32:   user values 1 ...: the slots; the counts behind the struct
+**   more:                user value 1: a table, [slot + 1] = value
+**                        user value 2: the memory of the counts
 **
-** The ring begins small and doubles up to the capacity; the kernel says which
+** The table begins small and doubles up to the capacity; the kernel says which
 ** slot. A slot is cleared when its last receiver has seen it, or overwritten
 ** when the ring is full.
 */
@@ -22,6 +23,11 @@ typedef struct Broadcast {
   Scheduler *S;
   weir_Broadcast k;
 } Broadcast;
+
+/* for debug.c and trace.c: the kernel behind a handle's `end` */
+const weir_Broadcast *weirL_broadcast_kernel (const void *end) {
+  return &((const Broadcast *)end)->k;
+}
 
 static Broadcast *broadcast_at (lua_State *L, int i) {
   return (Broadcast *)((Handle *)lua_touserdata(L, i))->end;
@@ -41,7 +47,11 @@ bool weirL_broadcast_waits (const Object *o) {
 
 /* ---- the ring ------------------------------------------------------------- */
 
-/* Twice the slots. The channel is at index i. [-0, +0, m] */
+enum { INLINE_MOST = 32 };
+
+static inline bool is_inline (const Broadcast *b) { return b->k.capacity <= INLINE_MOST; }
+
+/* Twice the slots of the table. The channel is at index i. [-0, +0, m] */
 static void grow (lua_State *L, int i, Broadcast *b) {
   uint32_t size = b->k.size == 0 ? 4 : b->k.size * 2, *needs;
   uint64_t p;
@@ -62,10 +72,33 @@ static void grow (lua_State *L, int i, Broadcast *b) {
   b->k.size = size;
 }
 
-/* Clear the slot of a position. The table of slots is at index t. */
-static void clear_slot (lua_State *L, int t, const Broadcast *b, uint64_t position) {
+/* The value on top goes into the slot of a position. The channel is at index i.
+** [-1, +0, m] of a table slot that was never used */
+static void set_slot (lua_State *L, int i, const Broadcast *b, uint64_t position) {
+  int slot = (int)weir_broadcast_slot(&b->k, position) + 1;
+  if (is_inline(b)) {
+    lua_setiuservalue(L, i, slot);
+    return;
+  }
+  lua_getiuservalue(L, i, 1);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, slot);
+  lua_pop(L, 1);
+}
+
+static void clear_slot (lua_State *L, int i, const Broadcast *b, uint64_t position) {
   lua_pushnil(L);
-  lua_rawseti(L, t, (lua_Integer)weir_broadcast_slot(&b->k, position) + 1);
+  set_slot(L, i, b, position);
+}
+
+/* Push the value of a position. [-0, +1|2, -]: it is on top */
+static inline void get_slot (lua_State *L, int i, const Broadcast *b, uint64_t position) {
+  int slot = (int)weir_broadcast_slot(&b->k, position) + 1;
+  if (is_inline(b)) lua_getiuservalue(L, i, slot);
+  else {
+    lua_getiuservalue(L, i, 1);
+    lua_rawgeti(L, -1, slot);
+  }
 }
 
 /* ---- sending -------------------------------------------------------------- */
@@ -77,20 +110,21 @@ static int publish (lua_State *L, int i, Broadcast *b, int v) {
   if (b->k.receivers == 0) return weirL_reason(L, "closed");
   lua_getiuservalue(L, i, 1);
   channel = lua_gettop(L);
-  if (weir_broadcast_len(&b->k) == b->k.size && b->k.size < b->k.capacity)
-    grow(L, channel, b);
-  lua_getiuservalue(L, channel, 1);             /* channel; slots */
-  if (!weir_broadcast_full(&b->k) || b->k.size > b->k.capacity) {
-    lua_pushboolean(L, 0);                      /* a new slot may need memory: now */
-    lua_rawseti(L, -2, (lua_Integer)weir_broadcast_slot(&b->k, b->k.tail) + 1);
-    if (b->k.receivers == 0) return weirL_reason(L, "closed");  /* a finalizer was here */
+  if (WEIR_UNLIKELY(!is_inline(b))) {
+    if (weir_broadcast_len(&b->k) == b->k.size && b->k.size < b->k.capacity)
+      grow(L, channel, b);
+    if (!weir_broadcast_full(&b->k) || b->k.size > b->k.capacity) {
+      lua_pushboolean(L, 0);                    /* a new slot may need memory: now */
+      set_slot(L, channel, b, b->k.tail);
+      if (b->k.receivers == 0) return weirL_reason(L, "closed");  /* a finalizer was here */
+    }
   }
   if (weir_broadcast_full(&b->k)) {
-    clear_slot(L, channel + 1, b, b->k.head);
+    clear_slot(L, channel, b, b->k.head);
     weir_broadcast_evict(&b->k);
   }
   lua_pushvalue(L, v);
-  lua_rawseti(L, -2, (lua_Integer)weir_broadcast_slot(&b->k, b->k.tail) + 1);
+  set_slot(L, channel, b, b->k.tail);
   weir_broadcast_push(&b->k);
   weirL_notice(L, b->S);
   lua_pushinteger(L, b->k.receivers);
@@ -155,13 +189,11 @@ static int broadcast_sender_try_send (lua_State *L) {
 /* ---- receiving ------------------------------------------------------------ */
 
 /* The receiver at index i takes its next message, which is kept. [-0, +1, -] */
-static int take_next (lua_State *L, int i, Broadcast *b, BroadcastReceiver *r) {
-  int slots;
+static inline int take_next (lua_State *L, int i, Broadcast *b, BroadcastReceiver *r) {
   lua_getiuservalue(L, i, 1);
-  lua_getiuservalue(L, -1, 1);
-  slots = lua_gettop(L);
-  lua_rawgeti(L, slots, (lua_Integer)weir_broadcast_slot(&b->k, r->cursor) + 1);
-  if (weir_broadcast_seen(&b->k, r->cursor)) clear_slot(L, slots, b, r->cursor);
+  i = lua_gettop(L);
+  get_slot(L, i, b, r->cursor);
+  if (weir_broadcast_seen(&b->k, r->cursor)) clear_slot(L, i, b, r->cursor);
   r->cursor++;
   weirL_notice(L, b->S);
   return 1;
@@ -196,10 +228,38 @@ static void broadcast_recv_enter (lua_State *L, int i, weir_Waiter *w) {
 
 const Op weirL_broadcast_op = {"recv", broadcast_recv_poll, broadcast_recv_ready, broadcast_recv_enter, NULL, false};
 
+/* Woken: mostly because a message stands there. */
+static int broadcast_recv_k (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  BroadcastReceiver *r = (BroadcastReceiver *)t->self.through;
+  Broadcast *b;
+  if (WEIR_UNLIKELY(t->parking.won == NULL || !weirL_live(r)))
+    return weirL_await_k(L, status, ctx);
+  b = (Broadcast *)r->h.end;
+  if (WEIR_UNLIKELY(r->cursor == b->k.tail || r->cursor < b->k.head))
+    return weirL_await_k(L, status, ctx);
+  r->h.o.waits--;
+  t->self.through = NULL;
+  t->parking.won = NULL;
+  return take_next(L, 1, b, r);
+}
+
 /* rx:recv([timeout]) -> v / nil, "lagged", n / nil, "closed" / nil, "timeout" */
 static int broadcast_receiver_recv (lua_State *L) {
-  return weirL_await(L, ((Broadcast *)broadcast_receiver(L)->h.end)->S, &weirL_broadcast_op, 2,
-                     broadcast_receiver_recv);
+  BroadcastReceiver *r = broadcast_receiver(L);
+  Broadcast *b = (Broadcast *)r->h.end;
+  Task *t;
+  if (WEIR_UNLIKELY(lua_gettop(L) != 1))
+    return weirL_await(L, b->S, &weirL_broadcast_op, 2, broadcast_receiver_recv);
+  if (weirL_spent(L, b->S)) return weirL_give_way(L, b->S, broadcast_receiver_recv);
+  if (r->cursor >= b->k.head && r->cursor < b->k.tail) return take_next(L, 1, b, r);
+  if (r->cursor < b->k.tail || b->k.senders == 0) return broadcast_recv_poll(L, 1, NULL);
+  t = weirL_may_wait(L, b->S, "recv");
+  weir_park(&t->parking, &t->self, 1);
+  weir_line_join(&b->k.arrived, &t->self);
+  weirL_through(&t->self, &r->h);
+  t->op = &weirL_broadcast_op;
+  return weirL_park(L, t, (lua_KContext)t, broadcast_recv_k);
 }
 
 /* rx:try_recv() */
@@ -404,15 +464,14 @@ void weirL_broadcast_sender_cut (Handle *h) {
 void weirL_broadcast_receiver_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
   BroadcastReceiver *r = (BroadcastReceiver *)h;
   Broadcast *b = (Broadcast *)h->end;
-  int slots;
+  int channel;
   (void)S;
   lua_getiuservalue(L, i, 1);
-  lua_getiuservalue(L, -1, 1);
-  slots = lua_gettop(L);
+  channel = lua_gettop(L);
   if (r->cursor < b->k.head) r->cursor = b->k.head;
   for (; r->cursor < b->k.tail; r->cursor++)
-    if (weir_broadcast_seen(&b->k, r->cursor)) clear_slot(L, slots, b, r->cursor);
-  lua_pop(L, 2);
+    if (weir_broadcast_seen(&b->k, r->cursor)) clear_slot(L, channel, b, r->cursor);
+  lua_pop(L, 1);
   weir_broadcast_drop_receiver(&b->k);
 }
 
@@ -443,7 +502,7 @@ int weirL_broadcast_receiver_fill (const Object *o, char *text, size_t size) {
 /* weir.broadcast(capacity [, { overflow = "wait" }]) -> tx, rx */
 static int broadcast (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
-  uint32_t capacity;
+  uint32_t capacity, size;
   bool waits = false;
   Broadcast *b;
   if (lua_isnoneornil(L, 1))
@@ -458,13 +517,23 @@ static int broadcast (lua_State *L) {
         weirL_argerror(L, 2, "overflow must be 'wait' or 'lag'");
     }
   }
-  b = (Broadcast *)lua_newuserdatauv(L, sizeof(Broadcast), 2);
+  for (size = 1; size < capacity && size < INLINE_MOST; size *= 2) {}
+  if (capacity <= INLINE_MOST)
+    b = (Broadcast *)lua_newuserdatauv(L, sizeof(Broadcast) + size * sizeof(uint32_t),
+                                       (int)size);
+  else b = (Broadcast *)lua_newuserdatauv(L, sizeof(Broadcast), 2);
   b->o.tag = 0;
   b->o.waits = 0;
   b->S = S;
   weir_broadcast_init(&b->k, capacity, waits);
-  lua_newtable(L);
-  lua_setiuservalue(L, -2, 1);
+  if (capacity <= INLINE_MOST) {
+    b->k.size = size;
+    b->k.needs = (uint32_t *)(void *)(b + 1);
+  }
+  else {
+    lua_newtable(L);
+    lua_setiuservalue(L, -2, 1);
+  }
   weirL_handle_new(L, S, BROADCAST_SENDER, -1, b);
   ((BroadcastReceiver *)weirL_handle_new(L, S, BROADCAST_RECEIVER, -2, b))->cursor = 0;
   return 2;

@@ -147,15 +147,44 @@ static inline bool send_at_once (lua_State *L, Mpsc *c) {
   return true;
 }
 
+/* Woken: mostly because a place was granted. */
+static int send_k (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  Handle *h = (Handle *)t->self.through;
+  Mpsc *c;
+  if (WEIR_UNLIKELY(!t->self.owns || !weirL_live(h))) return weirL_await_k(L, status, ctx);
+  c = (Mpsc *)h->end;
+  if (WEIR_UNLIKELY(c->k.receivers == 0 || weirL_store_full(&c->store)))
+    return weirL_await_k(L, status, ctx);
+  h->o.waits--;
+  t->self.through = NULL;
+  t->self.owns = false;
+  t->parking.won = NULL;
+  lua_getiuservalue(L, 1, 1);
+  weirL_store_push(L, 3, &c->store, 2);
+  weir_mpsc_push(&c->k);
+  return weirL_true(L);
+}
+
+/* No room for the plain message at index 2: wait, without a timeout. */
+static int send_wait (lua_State *L, Handle *h, Mpsc *c) {
+  Task *t = weirL_may_wait(L, c->S, "send");
+  weir_park(&t->parking, &t->self, 1);
+  weir_permits_join(&c->k.room, &t->self, 1);
+  weirL_through(&t->self, h);
+  t->op = &weirL_send_op;
+  return weirL_park(L, t, (lua_KContext)t, send_k);
+}
+
 /* tx:send(v [, timeout]) -> true / nil, "closed" / nil, "timeout" */
 static int mpsc_sender_send (lua_State *L) {
   Handle *h = weirL_sender(L);
   Mpsc *c = (Mpsc *)h->end;
   if (WEIR_LIKELY(lua_gettop(L) == 2 && plain_message(L))) {
-    if (WEIR_LIKELY(c->S->budget > 0 && send_at_once(L, c))) {
-      c->S->budget--;
-      return 1;
-    }
+    if (weirL_spent(L, c->S)) return weirL_give_way(L, c->S, mpsc_sender_send);
+    if (WEIR_LIKELY(send_at_once(L, c))) return 1;
+    if (!c->k.refusing && !weir_permits_ready(&c->k.room, 1)) return send_wait(L, h, c);
+    c->S->budget++;                             /* once is enough */
   }
   else weirL_check_message(L, 2);
   return weirL_await(L, c->S, &weirL_send_op, 3, mpsc_sender_send);

@@ -181,6 +181,7 @@ static int effect (lua_State *L, const Op *op, bool peek, int k, int o, int f,
   }
   top = lua_gettop(L);
   n = op->poll(L, o, won);
+  if (won != NULL) won->parking->won = NULL;    /* taken: f may wait for something else */
   if (n == WEIR_PENDING) {
     lua_settop(L, top);
     return WEIR_PENDING;
@@ -259,8 +260,11 @@ static int select_k (lua_State *L, int status, lua_KContext ctx) {
       r = effect(L, (const Op *)lua_touserdata(L, at + FLAGS), is_peek(L, at), at + KEY,
                  at + OBJECT, at + MAP, NULL);
       if (r != WEIR_PENDING) return r;
-      if (limited) weir_deadlines_start(&S->deadlines, &t->due, t->due.when, 0);
     }
+  }
+  if (limited) {
+    if (weirL_clock(S) >= t->due.when) return weirL_reason(L, "timeout");
+    weir_deadlines_start(&S->deadlines, &t->due, t->due.when, 0);
   }
   return select_stand(L, S, t, n);
 }

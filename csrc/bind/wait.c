@@ -123,7 +123,10 @@ int weirL_await_k (lua_State *L, int status, lua_KContext ctx) {
   n = op->poll(L, 1, won);
   t->parking.won = NULL;                                /* taken */
   if (n != WEIR_PENDING) return n;
-  if (limited) weir_deadlines_start(&t->S->deadlines, &t->due, t->due.when, 0);
+  if (limited) {                                        /* a false alarm: is time left? */
+    if (weirL_clock(t->S) >= t->due.when) return timed_out(L, op);
+    weir_deadlines_start(&t->S->deadlines, &t->due, t->due.when, 0);
+  }
   return wait_stand(L, t, op);
 }
 

@@ -19,6 +19,9 @@ typedef struct Watch {
   weir_Watch k;
 } Watch;
 
+/* for debug.c and trace.c: the kernel behind a handle's `end` */
+const weir_Watch *weirL_watch_kernel (const void *end) { return &((const Watch *)end)->k; }
+
 static Watch *watch_at (lua_State *L, int i) {
   return (Watch *)((Handle *)lua_touserdata(L, i))->end;
 }
@@ -204,8 +207,9 @@ static int receiver_borrow (lua_State *L) {
 
 static int receiver_borrow_and_update (lua_State *L) {
   WatchReceiver *r = watch_receiver(L);
-  r->seen = watch_at(L, 1)->k.version;
-  watch_push_value(L, 1);
+  r->seen = ((Watch *)r->h.end)->k.version;
+  lua_getiuservalue(L, 1, 1);
+  lua_getiuservalue(L, -1, 1);
   return 1;
 }
 
@@ -242,10 +246,39 @@ static void changed_enter (lua_State *L, int i, weir_Waiter *w) {
 
 const Op weirL_watch_op = {"changed", changed_poll, changed_ready, changed_enter, NULL, false};
 
+/* Woken: mostly because a new value stands there. */
+static int changed_k (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  WatchReceiver *r = (WatchReceiver *)t->self.through;
+  if (WEIR_UNLIKELY(t->parking.won == NULL || !weirL_live(r) ||
+                    r->seen == ((Watch *)r->h.end)->k.version))
+    return weirL_await_k(L, status, ctx);
+  r->h.o.waits--;
+  t->self.through = NULL;
+  t->parking.won = NULL;
+  r->seen = ((Watch *)r->h.end)->k.version;
+  return weirL_true(L);
+}
+
 /* rx:changed([timeout]) -> true / nil, "closed" / nil, "timeout" */
 static int receiver_changed (lua_State *L) {
-  return weirL_await(L, ((Watch *)watch_receiver(L)->h.end)->S, &weirL_watch_op, 2,
-                     receiver_changed);
+  WatchReceiver *r = watch_receiver(L);
+  Watch *w = (Watch *)r->h.end;
+  Task *t;
+  if (WEIR_UNLIKELY(lua_gettop(L) != 1))
+    return weirL_await(L, w->S, &weirL_watch_op, 2, receiver_changed);
+  if (weirL_spent(L, w->S)) return weirL_give_way(L, w->S, receiver_changed);
+  if (r->seen != w->k.version) {
+    r->seen = w->k.version;
+    return weirL_true(L);
+  }
+  if (w->k.senders == 0) return weirL_reason(L, "closed");
+  t = weirL_may_wait(L, w->S, "changed");
+  weir_park(&t->parking, &t->self, 1);
+  weir_line_join(&w->k.changed, &t->self);
+  weirL_through(&t->self, &r->h);
+  t->op = &weirL_watch_op;
+  return weirL_park(L, t, (lua_KContext)t, changed_k);
 }
 
 /* the predicate is at index i + 1 */
