@@ -529,6 +529,17 @@ describe("broadcast closing", function()
     assert.is_true(join(task))
   end))
 
+  it("closed() raises for the task that waits if its sender is spent meanwhile", in_task(function()
+    for _, way in ipairs { "drop", "move" } do
+      local tx, rx = weir.broadcast(1)
+      local task = later(function() raises(function() tx:closed() end) end)
+      local moved = tx[way](tx)
+      join(task)
+      assert.equal(way == "drop", rx:is_closed())
+      assert.equal(way == "move" and "broadcast.Sender" or nil, weir.type(moved))
+    end
+  end))
+
   it("closed() gives up on its timeout, may be aborted and cut short", in_task(function()
     local tx, rx = weir.broadcast(2)
     assert.same({ nil, "timeout" }, { tx:closed(1) })

@@ -229,6 +229,17 @@ describe("mpsc.Sender:call", function()
     assert.same({ nil, "closed" }, { msg.reply:send("too late") })
   end))
 
+  it("with a timeout of 0 has no time for an answer: the reply is closed", in_task(function()
+    local tx, rx = weir.mpsc(1)
+    assert.same({ nil, "timeout" }, { tx:call({}, 0) })
+    local msg = rx:try_recv()
+    if msg then
+      assert.is_true(msg.reply:is_closed())
+      assert.same({ nil, "closed" }, { msg.reply:send("late") })
+    end
+    assert.equal(1, tx:capacity())
+  end))
+
   it("has one timeout for the whole exchange", in_task(function()
     local tx, rx = weir.mpsc(1)
     tx:send("first")

@@ -251,6 +251,13 @@ describe("MutexGuard", function()
     assert.equal(1, m:try_lock():get())
   end)
 
+  it("refuses to set no value at all", function()
+    local m = weir.mutex(1)
+    local g = m:try_lock()
+    raises(function() g:set() end)
+    assert.equal(1, g:get())
+  end)
+
   it("unlocks once by drop, close and <close>", function()
     local m = weir.mutex()
     local g = m:try_lock()

@@ -888,6 +888,20 @@ describe("mpsc.Receiver:recv", function()
     assert.same({ nil, "closed" }, { rx:recv() })
   end))
 
+  it("ends a task that was aborted while it ran, if it would wait", in_task(function()
+    local tx, rx = weir.mpsc(1)
+    local reached = false
+    local task = later(function()
+      weir.current():abort()
+      rx:recv()
+      reached = true
+    end)
+    assert.same({ false, "aborted" }, { task:join() })
+    assert.is_false(reached)
+    tx:send("a")
+    assert.equal("a", rx:recv())
+  end))
+
   it("raises outside a task only where it would wait", function()
     local tx, rx = full_channel()
     assert.equal("first", rx:recv())

@@ -69,6 +69,13 @@ describe("Once:set and get", function()
     assert.same({ nil, "full" }, { cell:set(true) })
   end)
 
+  it("refuse nil", function()
+    local cell = weir.once()
+    raises(function() cell:set(nil) end)
+    raises(function() cell:set() end)
+    assert.is_false(cell:is_set())
+  end)
+
   it("set from a task is seen by all", in_task(function()
     local cell = weir.once()
     join(weir.spawn(function() cell:set(42) end))
