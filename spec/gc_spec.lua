@@ -551,6 +551,31 @@ describe("a handle that the collector drops", function()
 end)
 
 describe("the collector keeps", function()
+  it("what a granted wait stands on, though its handle was dropped meanwhile", paused(function()
+    local task
+    forget(function()
+      local tx, rx = weir.mpsc(1)
+      tx:send "first"
+      task = later(function() return tx:send "second" end)
+      rx:try_recv()
+      tx:drop()
+      rx:drop()
+    end)
+    assert.is_false((task:join()))
+  end))
+
+  it("what a granted wait stands on, though its handle was moved and lost", paused(function()
+    local task
+    forget(function()
+      local tx, rx = weir.mpsc(1)
+      tx:send "first"
+      task = later(function() return tx:reserve() end)
+      rx:try_recv()
+      tx:move()
+    end)
+    assert.is_false((task:join()))
+  end))
+
   it("a task that waits for a deadline, though nobody holds it", paused(function()
     local done = false
     forget(function()

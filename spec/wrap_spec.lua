@@ -446,3 +446,63 @@ describe("a generator left in the middle", function()
     assert.equal(0, #seen)
   end))
 end)
+
+-- A program that has seen a coroutine of weir's may close or resume it from outside: wrong, but no more.
+describe("the coroutine of a waiting task", function()
+  -- A task that runs f, and the coroutine in which f calls `seen`.
+  local function waiting(f)
+    local co
+    local task = later(function() return f(function() co = coroutine.running() end) end)
+    return task, co
+  end
+
+  local places = {
+    ["its own"] = function(seen)
+      seen()
+      weir.sleep(1)
+    end,
+    ["its own, with a weir.wrap inside"] = function(seen)
+      seen()
+      weir.wrap(weir.sleep)(1)
+    end,
+    ["its own, with a weir.timeout inside"] = function(seen)
+      seen()
+      weir.timeout(2, weir.sleep, 1)
+    end,
+    ["that of a weir.wrap"] = function(seen)
+      weir.wrap(function()
+        seen()
+        weir.sleep(1)
+      end)()
+    end,
+    ["that of a weir.timeout"] = function(seen)
+      weir.timeout(2, function()
+        seen()
+        weir.sleep(1)
+      end)
+    end,
+    ["that of a run_until_cancelled"] = function(seen)
+      weir.cancellation_token():run_until_cancelled(function()
+        seen()
+        weir.sleep(1)
+      end)
+    end,
+  }
+  for place, f in pairs(places) do
+    it("may be closed from outside without harm to others: " .. place, failing(function()
+      local task, co = waiting(f)
+      pcall(coroutine.close, co)
+      assert.is_not_nil((task:join(10)))
+      assert.is_true(task:is_finished())
+      assert.is_true(weir.sleep(5))
+    end))
+
+    it("may be resumed from outside without harm to others: " .. place, failing(function()
+      local task, co = waiting(f)
+      pcall(coroutine.resume, co, "not from here")
+      assert.is_not_nil((task:join(10)))
+      assert.is_true(task:is_finished())
+      assert.is_true(weir.sleep(5))
+    end))
+  end
+end)
