@@ -461,14 +461,6 @@ describe("the coroutine of a waiting task", function()
       seen()
       weir.sleep(1)
     end,
-    ["its own, with a weir.wrap inside"] = function(seen)
-      seen()
-      weir.wrap(weir.sleep)(1)
-    end,
-    ["its own, with a weir.timeout inside"] = function(seen)
-      seen()
-      weir.timeout(2, weir.sleep, 1)
-    end,
     ["that of a weir.wrap"] = function(seen)
       weir.wrap(function()
         seen()
