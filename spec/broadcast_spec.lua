@@ -674,6 +674,31 @@ describe("a broadcast's memory", function()
     assert.equal(0, #rx2)
   end)
 
+  it("survives finalizers of its messages that send, receive and subscribe", function()
+    local tx, rx = weir.broadcast(4)
+    local finalized, newest = 0, 0
+    local function message(i)
+      return setmetatable({ i }, { __gc = function()
+        finalized = finalized + 1
+        if i % 2 == 0 then tx:send({ i + 1e6 }) else rx:try_recv() end
+        tx:subscribe():drop()
+      end })
+    end
+    for i = 1, 2000 do
+      tx:send(message(i))
+      local v = rx:try_recv()
+      if v and v[1] <= 1e6 then
+        assert(v[1] > newest)
+        newest = v[1]
+      end
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(finalized > 1900)
+    assert.equal(1, tx:receiver_count())
+    assert.is_true(tx:len() <= 4)
+  end)
+
   it("of a channel whose message mentions the channel is collectable", function()
     local weak = setmetatable({}, { __mode = "k" })
     local function make()

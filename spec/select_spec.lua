@@ -103,6 +103,16 @@ describe("weir.select", function()
     assert.same({ 3, "a" }, { weir.select { false, false, rx } })
   end))
 
+  it("skips what is absent from an array", in_task(function()
+    local absent = nil
+    local tx, rx = weir.mpsc(2)
+    tx:send("a")
+    tx:send("b")
+    assert.same({ 2, "a" }, { weir.select { absent, rx } })
+    assert.same({ 4, "b" }, { weir.select_biased { absent, false, absent, rx, weir.notify() } })
+    assert.equal(3, (weir.select { absent, weir.notify(), weir.after(1), absent }))
+  end))
+
   it("waits for the first branch to become ready", in_task(function()
     local a_tx, a = weir.mpsc(1)
     local b_tx, b = weir.mpsc(1)
@@ -1186,6 +1196,23 @@ describe("lost selects", function()
     local before = round(1000)
     assert.is_true(round(100000) - before < 32)
     assert.equal(1, #frx)
+  end))
+
+  it("take no memory of the process either, a million of them", in_task(function()
+    local file = io.open("/proc/self/statm")
+    if not file then return pending("no /proc here") end
+    file:close()
+    local function pages()
+      collectgarbage()
+      local f <close> = assert(io.open("/proc/self/statm"))
+      return tonumber((f:read("a"):match("^%d+ (%d+)")))
+    end
+    local rx, tx = quiet()
+    local branches = { rx, weir.notify(), weir.closed(tx) }
+    for _ = 1, 20000 do weir.select(branches, 1) end
+    local before = pages()
+    for _ = 1, 1000000 do weir.select(branches, 1) end
+    assert.is_true(pages() - before < 256)
   end))
 
   it("that were ready at once have allocated nothing", in_task(function()
