@@ -30,8 +30,8 @@ return function(name, burst)
           if i % burst == 0 then weir.yield() end
         end
       end)
-      source:join()
-      for r = 1, RECEIVERS do tasks[r]:join() end
+      assert(source:join())
+      for r = 1, RECEIVERS do assert(tasks[r]:join()) end
       bench.stop(n * RECEIVERS)
       bench.expect(lagged, 0)
       bench.expect(sum, RECEIVERS * (n * (n + 1) / 2))

@@ -6,11 +6,11 @@ return function(name, channels)
   bench.ask({ name = name, count = 2e6, needs = "select" }, function(weir, n)
     weir.run(function()
       local each = math.ceil(n / channels)
-      local receivers, tasks, sum = {}, {}, 0
+      local senders, receivers, tasks, sum = {}, {}, {}, 0
       bench.start()
       for c = 1, channels do
         local tx, rx = weir.mpsc(16)
-        receivers[c] = rx
+        senders[c], receivers[c] = tx, rx -- a sender that is collected would close its channel
         tasks[c] = weir.spawn(function()
           for i = 1, each do tx:send(i) end
         end)
@@ -23,9 +23,10 @@ return function(name, channels)
           sum = sum + which * v
         end
       end)
-      sink:join()
-      for c = 1, channels do tasks[c]:join() end
+      assert(sink:join())
+      for c = 1, channels do assert(tasks[c]:join()) end
       bench.stop(each * channels)
+      bench.expect(#senders, channels)
       bench.expect(sum, channels * (channels + 1) / 2 * (each * (each + 1) / 2))
     end)
   end)

@@ -19,8 +19,8 @@ bench.ask({ name = "fan_in", count = 4e6 }, function(weir, n)
         for _ = 1, each do mine:send(s) end
       end)
     end
-    for s = 1, SENDERS do tasks[s]:join() end
-    sink:join()
+    for s = 1, SENDERS do assert(tasks[s]:join()) end
+    assert(sink:join())
     bench.stop(each * SENDERS)
     bench.expect(sum, each * SENDERS * (SENDERS + 1) / 2)
   end)

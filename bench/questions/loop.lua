@@ -12,7 +12,7 @@ bench.ask({ name = "loop", count = 4e6, only = "weir" }, function(weir, n)
     end)
     for i = 1, n do tx:send(i) end
     tx:close()
-    sink:join()
+    assert(sink:join())
     bench.stop(n)
     bench.expect(sum, n * (n + 1) / 2)
   end)

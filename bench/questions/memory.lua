@@ -22,7 +22,7 @@ bench.ask({ name = "memory", count = 1e5, whole = true, unit = "bytes" }, functi
     bench.report_bytes("memory_task", (resident2 - resident1) / n, (live2 - live1) / n, n)
     -- they did wait: each of them wakes and reads its own value
     for i = 1, n do tx[i]:send(i) end
-    for i = 1, n do tasks[i]:join() end
+    for i = 1, n do assert(tasks[i]:join()) end
     bench.expect(got, n * (n + 1) / 2)
   end)
 end)

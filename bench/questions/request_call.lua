@@ -16,8 +16,8 @@ bench.ask({ name = "request_call", count = 1e6, only = "weir" }, function(weir, 
     local client = weir.spawn(function()
       for i = 1, n do sum = sum + tx:call { v = i } end
     end)
-    client:join()
-    server:join()
+    assert(client:join())
+    assert(server:join())
     bench.stop(n)
     bench.expect(sum, n * (n + 3) / 2)
   end)

@@ -14,7 +14,7 @@ bench.ask({ name = "sleepers", count = 1e5, whole = true, unit = "cpu-ns" }, fun
         woken = woken + 1
       end)
     end
-    for i = 1, n do tasks[i]:join() end
+    for i = 1, n do assert(tasks[i]:join()) end
     bench.stop(n)
     bench.expect(woken, n)
   end)

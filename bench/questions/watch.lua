@@ -30,8 +30,8 @@ bench.ask({ name = "watch", count = 4e4 }, function(weir, n)
         weir.yield()
       end
     end)
-    source:join()
-    for w = 1, WATCHERS do tasks[w]:join() end
+    assert(source:join())
+    for w = 1, WATCHERS do assert(tasks[w]:join()) end
     bench.stop(seen)
     bench.expect(last, n * WATCHERS)
   end)

@@ -17,7 +17,7 @@ bench.ask({ name = "work_queue", count = 4e6, only = "weir" }, function(weir, n)
     end
     for i = 1, n do tx:send(i) end
     tx:close()
-    for w = 1, WORKERS do tasks[w]:join() end
+    for w = 1, WORKERS do assert(tasks[w]:join()) end
     bench.stop(n)
     bench.expect(sum, n * (n + 1) / 2)
   end)
