@@ -41,4 +41,7 @@
 #include "bind/select.c"
 #include "bind/box.c"
 #include "bind/debug.c"
+#include "bind/snapshot.c"
+#include "bind/explore.c"
+#include "bind/trace.c"
 #include "bind/module.c"

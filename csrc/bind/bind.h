@@ -97,6 +97,7 @@ enum Spent { SPENT_CLOSED, SPENT_TASK, SPENT_CHANNEL, SPENT_MOVED, SPENT_SENT,
 
 struct Op;
 struct Scheduler;
+struct Trace;
 
 typedef struct Kind {
   const char *name;               /* "mpsc.Sender" */
@@ -162,12 +163,16 @@ typedef struct Place {            /* where something was spawned */
 
 enum { PLACES = 64, BUDGET = 128, IDLE_MAX = 1024 };
 
+/* Why the plain loop of turns stops: main has ended, or turns are watched. */
+enum Halt { HALT_DONE = 1, HALT_WATCHED = 2 };
+
 /* user values of the scheduler */
 enum { UV_THREADS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
-       UV_NAMES, UV_TRACES, UV_HOOKS, UV_SLOTS, UV_METAS,  /* .. UV_METAS + KINDS - 1 */
+       UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_METAS,  /* .. UV_METAS + KINDS - 1 */
        UV_COUNT = UV_METAS + KINDS - 1 };
 /* fields of the hooks table */
-enum { HOOK_ERROR = 1, HOOK_WAKE, HOOK_COMPOSITE, HOOK_DOOMED };
+enum { HOOK_ERROR = 1, HOOK_WAKE, HOOK_COMPOSITE, HOOK_DOOMED, HOOK_REPORT, HOOK_SOURCE,
+       HOOK_TRACE };
 
 typedef struct Scheduler {
   Object o;
@@ -178,7 +183,8 @@ typedef struct Scheduler {
   struct Task *main;              /* of the run going on */
   int budget;                     /* operations until the current task gives way */
   bool running;                   /* inside weir.run or loop.step */
-  bool main_done;
+  uint8_t halt;                   /* bits of enum Halt; 0: turns go on as always */
+  bool explore;                   /* ready tasks run in an order drawn by lot: explore.c */
   bool paused;                    /* the clock is virtual */
   bool debug;
   bool on_wake;                   /* a hook is registered, and to be called */
@@ -201,7 +207,8 @@ typedef struct Scheduler {
   const void *meta[KINDS];        /* addresses of the metatables */
   const void *sampled;            /* the large array that select looked at whole last */
   uint32_t sampled_length;
-  const void *trace;              /* tracing: see trace.c; NULL when off */
+  struct Trace *trace;            /* tracing: see trace.c; NULL when off */
+  uint64_t order;                 /* exploring: a hash of the orders drawn */
   Place place[PLACES];            /* cache of the places table */
 } Scheduler;
 
@@ -565,7 +572,29 @@ extern const Op weirL_recv_op, weirL_send_op, weirL_reserve_op, weirL_reservatio
   weirL_interval_op, weirL_acquire_op, weirL_notified_op, weirL_closed_op;
 
 /* debug.c */
-void weirL_push_report (lua_State *L, Scheduler *S, bool deadlock);
+void weirL_push_report (lua_State *L, Scheduler *S);
+void weirL_note_made (lua_State *L);
+void weirL_note_handle (lua_State *L);
+void weirL_note_born (lua_State *L, const Scheduler *S);
+const weir_Oneshot *weirL_oneshot_kernel (const void *end);
+const weir_Watch *weirL_watch_kernel (const void *end);
+const weir_Broadcast *weirL_broadcast_kernel (const void *end);
+const Mpsc *weirL_reservation_channel (const Handle *h);
+
+/* snapshot.c */
+void weirL_open_snapshot (lua_State *L, int S);
+
+/* trace.c */
+void weirL_trace_outside (lua_State *L, Scheduler *S);
+void weirL_trace_begin (lua_State *L, Scheduler *S, const Task *t);
+void weirL_trace_end (lua_State *L, Scheduler *S, const Task *t);
+void weirL_trace_drop (Scheduler *S, const Handle *h);
+void weirL_open_trace (lua_State *L, int S);
+
+/* explore.c */
+weir_Link *weirL_explore_next (Scheduler *S);
+void weirL_explore_keys (lua_State *L);
+void weirL_open_explore (lua_State *L, int S);
 
 /* os.c */
 double weirL_os_now (void);

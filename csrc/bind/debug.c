@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
-** debug.c -- what a program is doing: types, tasks, the deadlock report.
+** debug.c -- where things stand and were made; the deadlock report, in the last resort.
+**
+** What can be said well is said by weir.report, in Lua, from the picture that
+** snapshot.c takes.
+**
+** D1  a coroutine that may be gone is not looked at: the innermost is that of the
+**     first frame that has one, never task.L
 */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,47 +32,115 @@ static int debug (lua_State *L) {
   return 1;
 }
 
-/* Where a coroutine stands: "main.lua:12". [-0, +1, m] */
-static void push_where (lua_State *L, lua_State *co) {
-  lua_Debug ar;
-  int level;
-  for (level = 0; co != NULL && lua_getstack(co, level, &ar); level++) {
-    lua_getinfo(co, "Sl", &ar);
-    if (ar.currentline > 0) {
-      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
-      return;
-    }
-  }
-  lua_pushliteral(L, "not started");
+/* ---- what is noted while weir.debug is on -------------------------------- */
+
+/* weir's own Lua files begin with this: "@/usr/share/lua/5.4/weir/"; or "". */
+static const char *own_source (lua_State *L) {
+  const char *own;
+  weirL_uv(L, UV_HOOKS);
+  lua_rawgeti(L, -1, HOOK_SOURCE);              /* (anchored by the hooks table) */
+  own = lua_tostring(L, -1);
+  lua_pop(L, 2);
+  return own != NULL ? own : "";
 }
 
-/* What a task waits for, in words; nil if it does not wait. [-0, +1, m] */
-static void push_waiting_for (lua_State *L, const Task *t) {
-  lua_State *co = t->L;
-  if (t->status != WAITING) {
-    lua_pushnil(L);
-    return;
-  }
-  if (t->op == NULL) {
-    lua_pushfstring(L, "select over %d branches", (int)t->parking.nbranch);
-    return;
-  }
-  if (lua_touserdata(co, 1) != NULL) {
-    lua_pushvalue(co, 1);
-    lua_xmove(co, L, 1);
-    lua_pushfstring(L, "%s on %s", t->op->name, luaL_tolstring(L, -1, NULL));
-    lua_replace(L, -3);
-    lua_pop(L, 1);
-  }
-  else lua_pushstring(L, t->op->name);
+static bool is_own (const lua_Debug *ar, const char *own) {
+  size_t n = strlen(own);
+  return n > 0 && strncmp(ar->source, own, n) == 0;
 }
+
+/* The first line of the user's in a coroutine from `level` on; of ours, if there is
+** none. */
+static bool user_line (lua_State *co, int level, const char *own, lua_Debug *found) {
+  lua_Debug ar;
+  bool any = false;
+  for (; lua_getstack(co, level, &ar); level++) {
+    lua_getinfo(co, "Sl", &ar);
+    if (ar.currentline <= 0) continue;
+    if (!is_own(&ar, own)) {
+      *found = ar;
+      return true;
+    }
+    if (!any) *found = ar;
+    any = true;
+  }
+  if (!any) found->currentline = 0;
+  return false;
+}
+
+/* A handle is being made, on top: note where. [-0, +0, m] */
+WEIR_COLD void weirL_note_made (lua_State *L) {
+  lua_Debug ar;
+  user_line(L, 0, own_source(L), &ar);
+  if (ar.currentline > 0) lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+  else lua_pushliteral(L, "C code");
+  lua_setiuservalue(L, -2, 2);
+  weirL_note_handle(L);
+}
+
+/* The handle on top is to be found by its address. [-0, +0, m] */
+WEIR_COLD void weirL_note_handle (lua_State *L) {
+  weirL_uv(L, UV_OWNED);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, lua_touserdata(L, -3));
+  lua_pop(L, 1);
+}
+
+/* A task is being made, on top: note when. [-0, +0, m] */
+WEIR_COLD void weirL_note_born (lua_State *L, const Scheduler *S) {
+  weirL_uv(L, UV_BORN);
+  lua_pushvalue(L, -2);
+  lua_pushnumber(L, weirL_clock(S));
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* ---- where a task stands ------------------------------------------------- */
+
+/* Its coroutines, innermost first: start with *f = t->frames and *base = false. */
+static lua_State *next_coroutine (const Scheduler *S, const Task *t, const Frame **f,
+                                  bool *base) {
+  while (*f != NULL) {
+    lua_State *co = (*f)->co;
+    *f = (*f)->outer;
+    if (co != NULL) return co;
+  }
+  if (*base) return NULL;
+  *base = true;
+  return S->slots[t->slot].co;
+}
+
+static lua_State *innermost (const Scheduler *S, const Task *t) {
+  const Frame *f = t->frames;
+  bool base = false;
+  return next_coroutine(S, t, &f, &base);
+}
+
+/* "main.lua:12", or "not started". [-0, +1, m] */
+static void push_where (lua_State *L, const Scheduler *S, const Task *t, const char *own) {
+  const Frame *f = t->frames;
+  bool base = false;
+  lua_State *co;
+  lua_Debug ar, first;
+  first.currentline = 0;
+  while ((co = next_coroutine(S, t, &f, &base)) != NULL) {
+    bool users = user_line(co, 0, own, &ar);
+    if (ar.currentline > 0 && (users || first.currentline == 0)) first = ar;
+    if (users) break;
+  }
+  if (first.currentline > 0)
+    lua_pushfstring(L, "%s:%d", first.short_src, first.currentline);
+  else lua_pushliteral(L, "not started");
+}
+
+/* ---- the tasks ----------------------------------------------------------- */
 
 static int by_id (const void *a, const void *b) {
   const Task *x = *(const Task *const *)a, *y = *(const Task *const *)b;
   return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Push a userdata with the unfinished tasks by id. */
+/* Push a userdata with the unfinished tasks by id, and NULL. [-0, +1, m] */
 static const Task **all_tasks (lua_State *L, const Scheduler *S) {
   const Task **all = (const Task **)lua_newuserdatauv(L, (S->ntasks + 1) * sizeof *all, 0);
   uint32_t i, n = 0;
@@ -83,70 +156,61 @@ static const char *status_word (const Task *t) {
   return t->status == WAITING && !weir_list_empty(&t->ready) ? "ready" : words[t->status];
 }
 
-/* weir.tasks() -> { { id =, name =, status =, waiting_for =, where = }, ... } */
-static int tasks (lua_State *L) {
-  Scheduler *S = weirL_scheduler(L);
-  const Task **all = all_tasks(L, S);
-  lua_Integer n = 0;
-  lua_newtable(L);
-  for (; *all != NULL; all++) {
-    const Task *t = *all;
-    lua_createtable(L, 0, 5);
-    lua_pushinteger(L, t->id);
-    lua_setfield(L, -2, "id");
-    weirL_push_name(L, S, t);
-    lua_setfield(L, -2, "name");
-    lua_pushstring(L, status_word(t));
-    lua_setfield(L, -2, "status");
-    push_waiting_for(L, t);
-    lua_setfield(L, -2, "waiting_for");
-    push_where(L, t->L);
-    lua_setfield(L, -2, "where");
-    lua_rawseti(L, -2, ++n);
-  }
-  return 1;
-}
+/* ---- the report ---------------------------------------------------------- */
 
-/* Push the report on all tasks. [-0, +1, m] */
-void weirL_push_report (lua_State *L, Scheduler *S, bool deadlock) {
+/* The least that can be said, if weir.report cannot. [-0, +1, m] */
+static void push_plain_report (lua_State *L, Scheduler *S) {
   int top = lua_gettop(L);
+  const char *own = own_source(L);
   const Task **all = all_tasks(L, S);
   luaL_Buffer b;
   luaL_buffinit(L, &b);
-  if (deadlock)
-    luaL_addstring(&b, "deadlock: every task waits, and nothing can wake one");
+  luaL_addstring(&b, "deadlock: every task waits, and nothing can wake one");
   for (; *all != NULL; all++) {
-    const Task *t = *all;
-    lua_pushfstring(L, "%stask %d ", luaL_bufflen(&b) > 0 ? "\n  " : "", (int)t->id);
+    lua_pushfstring(L, "\n  task %d ", (int)(*all)->id);
     luaL_addvalue(&b);
-    weirL_push_name(L, S, t);
+    weirL_push_name(L, S, *all);
     luaL_addvalue(&b);
-    push_where(L, t->L);
-    lua_pushfstring(L, " (%s at %s)", status_word(t), lua_tostring(L, -1));
+    push_where(L, S, *all, own);
+    lua_pushfstring(L, " (%s at %s)", status_word(*all), lua_tostring(L, -1));
     lua_remove(L, -2);
     luaL_addvalue(&b);
-    push_waiting_for(L, t);
-    if (lua_isstring(L, -1)) {
-      lua_pushfstring(L, ": waits in %s", lua_tostring(L, -1));
-      lua_remove(L, -2);
+    if ((*all)->op != NULL) {
+      lua_pushfstring(L, ": waits in %s", (*all)->op->name);
       luaL_addvalue(&b);
     }
-    else lua_pop(L, 1);
   }
   luaL_pushresult(&b);
   lua_replace(L, top + 1);
   lua_settop(L, top + 1);
 }
 
-/* weir.dump() -> a report on the live program */
-static int dump (lua_State *L) {
-  weirL_push_report(L, weirL_scheduler(L), false);
-  return 1;
+/* Push the report on a deadlock: weir.report's, mostly. [-0, +1, m] */
+void weirL_push_report (lua_State *L, Scheduler *S) {
+  weirL_uv(L, UV_HOOKS);
+  lua_rawgeti(L, -1, HOOK_REPORT);
+  lua_remove(L, -2);
+  if (lua_isfunction(L, -1) && lua_pcall(L, 0, 1, 0) == LUA_OK && lua_isstring(L, -1)) return;
+  lua_pop(L, 1);
+  push_plain_report(L, S);
+}
+
+/* core.on_report(f, source): f makes the report on a deadlock; weir's own Lua
+** files have names that begin with `source` */
+static int on_report (lua_State *L) {
+  weirL_checktype(L, 1, LUA_TFUNCTION);
+  weirL_checkstring(L, 2);
+  lua_settop(L, 2);
+  weirL_uv(L, UV_HOOKS);
+  lua_insert(L, 1);
+  lua_rawseti(L, 1, HOOK_SOURCE);
+  lua_rawseti(L, 1, HOOK_REPORT);
+  return 0;
 }
 
 void weirL_open_debug (lua_State *L, int S) {
-  static const luaL_Reg functions[] = {{"type", type}, {"debug", debug}, {"tasks", tasks},
-    {"dump", dump}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"type", type}, {"debug", debug},
+    {"on_report", on_report}, {NULL, NULL}};
   const char *env = getenv("WEIR_DEBUG");
   weirL_setfuncs(L, S, functions);
   ((Scheduler *)lua_touserdata(L, S))->debug = env != NULL && strcmp(env, "1") == 0;

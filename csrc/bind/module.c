@@ -41,5 +41,8 @@ WEIR_EXPORT int luaopen_weir_core (lua_State *L) {
   weirL_open_select(L, s);
   weirL_open_box(L, s);
   weirL_open_debug(L, s);
+  weirL_open_snapshot(L, s);
+  weirL_open_explore(L, s);
+  weirL_open_trace(L, s);
   return 1;
 }

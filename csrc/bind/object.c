@@ -245,10 +245,7 @@ Handle *weirL_handle_new (lua_State *L, Scheduler *S, KindId k, int end_i, void 
   else memset(h, 0, weirL_kinds[k].size);
   lua_pushvalue(L, end_i);
   lua_setiuservalue(L, -2, 1);
-  if (S->debug) {
-    luaL_where(L, 1);
-    lua_setiuservalue(L, -2, 2);
-  }
+  if (WEIR_UNLIKELY(S->debug)) weirL_note_made(L);
   weirL_pushmeta(L, S, k);
   h->end = end;
   weir_list_append(&S->loose, &h->u.owned);
@@ -298,6 +295,7 @@ void weirL_handle_spend (Handle *h, enum Spent how) {
 
 /* A handle whose userdata is at index i is dropped: its end first, then its word. */
 static void drop_now (lua_State *L, Scheduler *S, Handle *h, int i) {
+  if (WEIR_UNLIKELY(S->trace != NULL)) weirL_trace_drop(S, h);
   weirL_handle_spend(h, SPENT_CLOSED);
   weirL_kinds[weirL_kindof(&h->o)].drop(L, S, h, i);
   h->end = NULL;
@@ -387,6 +385,7 @@ Handle *weirL_handle_prepare (lua_State *L, int i) {
   if (made) {
     lua_getiuservalue(L, i, 2);
     lua_setiuservalue(L, -2, 2);
+    weirL_note_handle(L);
   }
   return fresh;
 }

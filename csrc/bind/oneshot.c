@@ -26,6 +26,11 @@ static Oneshot *oneshot_at (lua_State *L, int i) {
   return (Oneshot *)((Handle *)lua_touserdata(L, i))->end;
 }
 
+/* for debug.c and trace.c: the kernel behind a handle's `end` */
+const weir_Oneshot *weirL_oneshot_kernel (const void *end) {
+  return &((const Oneshot *)end)->k;
+}
+
 /* [-0, +1, m] */
 static Oneshot *new_oneshot (lua_State *L, Scheduler *S) {
   Oneshot *o = (Oneshot *)lua_newuserdatauv(L, sizeof(Oneshot), 1);

@@ -175,6 +175,11 @@ typedef struct Reservation {      /* user value 1: the channel */
   weir_Link line;                 /* tasks that wait for it */
 } Reservation;
 
+/* for debug.c and trace.c: the channel of a reservation */
+const Mpsc *weirL_reservation_channel (const Handle *h) {
+  return ((const Reservation *)h->end)->c;
+}
+
 static void reservation_wake (weir_Parking *p) {
   weir_line_tell_all(&weir_container(p, Reservation, parking)->line);
 }

@@ -320,6 +320,29 @@ bool weirL_turn (lua_State *L, Scheduler *S) {
   return true;
 }
 
+/* A turn that is traced, or explored: then it is one task's, drawn by lot. */
+WEIR_COLD static bool watched_turn (lua_State *L, Scheduler *S) {
+  weir_Link *x;
+  bool any = false;
+  if (S->trace != NULL) weirL_trace_outside(L, S);
+  fire_due(S);
+  weir_list_splice(&S->batch, &S->ready);
+  S->woken = false;
+  while ((x = S->explore ? weirL_explore_next(S) : weir_list_first(&S->batch)) != NULL) {
+    Task *t = weir_container(x, Task, ready);
+    weir_list_remove(x);
+    any = true;
+    weirL_push_task(L, S, t);                   /* it may end */
+    if (S->trace != NULL) weirL_trace_begin(L, S, t);
+    weirL_resume(L, S, t);
+    if (S->trace != NULL) weirL_trace_end(L, S, t);
+    lua_pop(L, 1);
+    if (interrupted(S)) let_hook_run(L, S);
+    if (S->explore) break;
+  }
+  return any;
+}
+
 static bool nothing_ready (const Scheduler *S) {
   return weir_list_empty(&S->ready) && weir_list_empty(&S->batch);
 }
@@ -349,17 +372,24 @@ static void last_resort (lua_State *L, Scheduler *S) {
     lua_gc(L, LUA_GCCOLLECT);
     if (!nothing_ready(S) || weir_deadlines_first(&S->deadlines) != NULL) return;
   } while (S->collected != before);
-  weirL_push_report(L, S, true);
+  weirL_push_report(L, S);
   lua_error(L);
+}
+
+/* Nobody was ready. [-0, +0, e] */
+static void rest (lua_State *L, Scheduler *S) {
+  if (weir_deadlines_first(&S->deadlines) != NULL) idle(L, S, HUGE_VAL);
+  else last_resort(L, S);
 }
 
 static int run_loop (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
-  while (!S->main_done) {
-    if (weirL_turn(L, S)) continue;
-    if (weir_deadlines_first(&S->deadlines) != NULL) idle(L, S, HUGE_VAL);
-    else last_resort(L, S);
-  }
+  do {
+    while (S->halt == 0)
+      if (!weirL_turn(L, S)) rest(L, S);
+    while (S->halt == HALT_WATCHED)
+      if (!watched_turn(L, S)) rest(L, S);
+  } while (!(S->halt & HALT_DONE));
   return 0;
 }
 
@@ -392,7 +422,7 @@ static int run_main (lua_State *L, bool paused) {
   t = S->main = weirL_spawn(L, S, 1, NULL, false);   /* task */
   weir_list_remove(&t->ready);
   weir_list_prepend(&S->ready, &t->ready);
-  S->main_done = false;
+  S->halt &= (uint8_t)~HALT_DONE;
   S->running = true;
   S->hook = lua_gethook(S->main_L);
   if (paused) rebase(S, true, 0);
@@ -443,9 +473,11 @@ static int advance (lua_State *L) {
 static int one_step (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
   double most = lua_tonumber(L, 1);
-  if (weirL_turn(L, S) || most <= 0) return 0;
+  bool (*turn) (lua_State *, Scheduler *) =
+    S->halt & HALT_WATCHED ? watched_turn : weirL_turn;
+  if (turn(L, S) || most <= 0) return 0;
   if (S->paused || nothing_ready(S)) idle(L, S, most);
-  weirL_turn(L, S);
+  turn(L, S);
   return 0;
 }
 
@@ -567,6 +599,8 @@ void weirL_open_scheduler (lua_State *L, int s) {
   lua_setiuservalue(L, s, UV_NAMES);
   weak_table(L, "k");
   lua_setiuservalue(L, s, UV_TRACES);
+  weak_table(L, "k");
+  lua_setiuservalue(L, s, UV_BORN);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   S->main_L = lua_tothread(L, -1);
   lua_pop(L, 1);

@@ -118,6 +118,7 @@ static Task *new_task (lua_State *L, Scheduler *S, bool grouped) {
   t->grouped = grouped;
   weirL_pushmeta(L, S, TASK);
   lua_setmetatable(L, -2);
+  if (WEIR_UNLIKELY(S->debug)) weirL_note_born(L, S);
   return t;
 }
 
@@ -316,7 +317,7 @@ static void finish (lua_State *L, Scheduler *S, Task *t, int task, enum Status s
   S->ntasks--;
   weir_line_tell_all(&t->joiners);
   if (t->grouped) weirL_set_ended(L, S, (Member *)t, task);
-  if (t == S->main) S->main_done = true;
+  if (t == S->main) S->halt |= HALT_DONE;
   if (status == FAILED && !heard) report_failure(L, S, t, task);
 }
 

@@ -9,7 +9,8 @@ local weir = { _VERSION = "weir 0.1.0" }
 -- for weir's own modules, which take them from weir.core
 local internal = {
   new_kind = true, state = true, take = true, own = true, owner = true, unyieldable = true,
-  coop = true, on_composite = true, READY = true,
+  coop = true, on_composite = true, READY = true, snapshot = true, on_report = true, explore = true,
+  trace_start = true, trace_stop = true,
 }
 
 for name, value in pairs(core) do
@@ -79,5 +80,18 @@ function weir.race(functions)
   if not first then error("aborted", 0) end
   return first, table.unpack(results, 1, results.n)
 end
+
+-- What is only looked at: weir.report is loaded when it is asked for.
+core.on_report(function() return require("weir.report").deadlock() end,
+  (debug.getinfo(1, "S").source:gsub("init%.lua$", "")))
+
+--- A page on the live program: its tasks, channels, and who waits for whom.
+function weir.dump() return require("weir.report").dump() end
+
+--- Every unfinished task: { id =, name =, status =, where =, waiting_for = ... }.
+function weir.tasks() return require("weir.report").tasks() end
+
+--- Every channel: { kind =, len =, capacity =, senders =, receivers = ... }.
+function weir.channels() return require("weir.report").channels() end
 
 return weir
