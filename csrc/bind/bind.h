@@ -171,7 +171,7 @@ enum { UV_THREADS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
        UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_METAS,  /* .. UV_METAS + KINDS - 1 */
        UV_COUNT = UV_METAS + KINDS - 1 };
 /* fields of the hooks table */
-enum { HOOK_ERROR = 1, HOOK_WAKE, HOOK_COMPOSITE, HOOK_DOOMED, HOOK_REPORT, HOOK_SOURCE,
+enum { HOOK_ERROR = 1, HOOK_DEFAULT, HOOK_WAKE, HOOK_COMPOSITE, HOOK_DOOMED, HOOK_REPORT, HOOK_SOURCE,
        HOOK_TRACE };
 
 typedef struct Scheduler {
@@ -181,6 +181,7 @@ typedef struct Scheduler {
   weir_Deadlines deadlines;
   struct Task *current;           /* running, or being closed */
   struct Task *main;              /* of the run going on */
+  int tasks_at;                   /* during a turn: stack index of the tasks table */
   int budget;                     /* operations until the current task gives way */
   bool running;                   /* inside weir.run or loop.step */
   uint8_t halt;                   /* bits of enum Halt; 0: turns go on as always */
@@ -190,6 +191,7 @@ typedef struct Scheduler {
   bool on_wake;                   /* a hook is registered, and to be called */
   bool woken;                     /* work appeared while nobody ran it */
   double clock;                   /* virtual now */
+  double shift;                   /* of the clock, by all run_paused so far */
   Slot *slots;                    /* [1 .. nslots] */
   uint32_t nslots, capslots;
   uint32_t idle, nidle;           /* slots with a coroutine at rest */
@@ -238,6 +240,7 @@ typedef struct Task {
   bool timed_out;                 /* `due` came */
   bool closing;                   /* its <close> variables run: no waits */
   bool grouped;                   /* it is a Member */
+  bool hands;                     /* parked in recv: takes a message on its stack (mpsc.c) */
   bool calling;                   /* in tx:call(): index 2 of L is the oneshot it waits on */
   bool traced;                    /* FAILED: user value 1 is { error, traceback } */
   bool close_failed;              /* a <close> variable raised, while it was being ended;
@@ -375,6 +378,7 @@ extern const Op weirL_join_op;
 
 /* frame.c */
 bool weirL_close_frames (lua_State *L, Scheduler *S, Task *t, const Frame *until);
+void weirL_abandon_frames (lua_State *L, Scheduler *S, Task *t);
 void weirL_frame_expire (Frame *f);
 void weirL_open_frame (lua_State *L, int S);
 int weirL_run_until_cancelled (lua_State *L);
@@ -413,18 +417,22 @@ typedef struct Store {
   Block *first, *last;            /* anchored by user values 1 and 2 */
   union {
     Block b;
-    unsigned char space[sizeof(Block) + 8];
+    unsigned char space[sizeof(Block) + 4];
   } in;
 } Store;
 void weirL_store_init (Store *s);
 void weirL_store_grow (lua_State *L, int i, Store *s, uint32_t most);
 void weirL_store_push_block (lua_State *L, int i, Store *s, int v);
+void weirL_store_push_front (lua_State *L, int i, Store *s, int v);
 int weirL_store_pop_block (lua_State *L, int i, Store *s);
 void weirL_store_mark_call (Store *s);
 bool weirL_store_take_call (Store *s);
 
-/* Is there no room for one more, until it grows? */
-static inline bool weirL_store_full (const Store *s) { return s->last->len == s->last->size; }
+/* Is there no room for one more, until it grows? `reserve`: a single block keeps
+** one slot free. */
+static inline bool weirL_store_full (const Store *s, bool reserve) {
+  return s->last->len + (reserve && s->first == s->last) >= s->last->size;
+}
 
 /* Put the value at index v last; there is room. The channel is at index i.
 ** [-0, +0|1, -] */
@@ -456,12 +464,12 @@ static inline int weirL_store_pop (lua_State *L, int i, Store *s) {
 
 /* mpsc.c, permit.c */
 typedef struct Mpsc {             /* user values: its store's */
-  Object o;
   Scheduler *S;
   weir_Mpsc k;
   Store store;
   uint32_t reservations;          /* counted among k.senders */
   uint32_t calls;                 /* messages buffered that came by `call` */
+  Task *handed;                   /* on whose stack the first message is; or NULL */
 } Mpsc;
 
 typedef struct Permit {           /* of an mpsc channel, or of a semaphore */
@@ -484,6 +492,7 @@ int weirL_sender_reservation (lua_State *L);
 int weirL_sender_weak (lua_State *L);
 
 /* oneshot.c */
+void weirL_recv_cut (Task *t);
 void weirL_call_cut (lua_State *L, Task *t);
 int weirL_sender_call (lua_State *L);
 void weirL_open_oneshot (lua_State *L, int S);
@@ -494,7 +503,8 @@ typedef struct Timer {            /* a Timer or an Interval */
   Scheduler *S;
   weir_Deadline due;
   weir_Link line;
-  double when;                    /* of the timer, or of the next tick */
+  double when;                    /* of the timer, or of the next tick ... */
+  double shift;                   /* ... on the clock as it was shifted then */
   double period;                  /* Interval */
   int missed;                     /* Interval: what to do about missed ticks */
   bool elapsed;                   /* Timer */

@@ -126,6 +126,18 @@ bool weirL_close_frames (lua_State *L, Scheduler *S, Task *t, const Frame *until
   return true;
 }
 
+/* The task's coroutine ended around its frames (somebody closed it): leave them
+** as they are, waiting for nobody. */
+void weirL_abandon_frames (lua_State *L, Scheduler *S, Task *t) {
+  weirL_cut_short(L, t);
+  while (!weirL_close_frames(L, S, t, NULL)) {
+    Frame *f = t->frames;
+    weirL_cut_short(L, t);
+    f->set->dropped = true;
+    leave(L, S, f);
+  }
+}
+
 /* The frame's time is over. From the kernel: only links. */
 void weirL_frame_expire (Frame *f) {
   f->expired = true;
@@ -212,12 +224,17 @@ static int go_on (lua_State *L, Scheduler *S, Frame *f, int n) {
   else {                                        /* an error: its <close> variables run */
     lua_State *co = f->co;
     Task *before = S->current;
+    lua_xmove(co, L, 1);
+    lua_pushvalue(L, -1);
+    lua_xmove(L, co, 1);
     t->closing = true;
     status = weirL_closethread(co, L);
     t->closing = false;
     S->current = before;
-    if (lua_gettop(co) > 0) lua_xmove(co, L, 1);
-    else lua_pushnil(L);
+    if (status != LUA_OK && lua_gettop(co) > 0) {
+      lua_xmove(co, L, 1);                      /* one of them may have raised another */
+      lua_remove(L, -2);
+    }
     status = LUA_ERRRUN;
     pass_on(f);
     discard(L, S, f, false);
@@ -240,7 +257,6 @@ static int frame_k (lua_State *L, int status, lua_KContext ctx) {
   Frame *f = (Frame *)ctx;
   Scheduler *S = weirL_scheduler(L);
   Task *t = f->task;
-  (void)status;
   if (f->cut && !f->over) {
     if (!weirL_close_frames(L, S, t, f->outer)) {
       t->L = L;
@@ -250,7 +266,9 @@ static int frame_k (lua_State *L, int status, lua_KContext ctx) {
   }
   if (f->over) return scope_end(L, S, t, f);
   t->status = RUNNING;
-  return go_on(L, S, f, 0);
+  status = t->L == f->co ? t->pass : 0;         /* a message that was handed over */
+  t->pass -= status;
+  return go_on(L, S, f, status);
 }
 
 /* A frame at index 1 for the function and arguments above it, in the running
@@ -289,6 +307,21 @@ static void fill (lua_State *L, Scheduler *S, Task *t, Frame *f, int n) {
   f->task = t;
 }
 
+/* Where nobody can wait, the function at index 2 is simply called: if it does
+** not wait either, all is well; if it does, that says why it must not. */
+static int call_plainly (lua_State *L) {
+  lua_call(L, lua_gettop(L) - 2, LUA_MULTRET);
+  lua_pushboolean(L, 1);
+  lua_replace(L, 1);
+  return lua_gettop(L);
+}
+
+static bool can_wait (lua_State *L, const Scheduler *S) {
+  const Task *t = S->current;
+  return t != NULL && t->L == L && !t->closing && lua_isyieldable(L) &&
+         (t->frames == NULL || !t->frames->stuck);
+}
+
 /* weir.timeout(seconds, f, ...) -> true, results... / nil, "timeout" */
 static int timeout (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
@@ -298,7 +331,8 @@ static int timeout (lua_State *L) {
   int n;
   weirL_checknumber(L, 1);
   weirL_checktype(L, 2, LUA_TFUNCTION);
-  t = weirL_may_wait(L, S, "timeout");
+  if (!can_wait(L, S)) return call_plainly(L);
+  t = S->current;
   f = new_frame(L, S, FRAME_TIMEOUT, 0);
   lua_replace(L, 1);
   n = lua_gettop(L) - 2;
@@ -318,7 +352,8 @@ int weirL_run_until_cancelled (lua_State *L) {
   Frame *f;
   int n;
   weirL_checktype(L, 2, LUA_TFUNCTION);
-  t = weirL_may_wait(L, S, "run_until_cancelled");
+  if (!can_wait(L, S)) return call_plainly(L);
+  t = S->current;
   f = new_frame(L, S, FRAME_TOKEN, 1);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);                  /* the line stays alive */
@@ -334,6 +369,22 @@ int weirL_run_until_cancelled (lua_State *L) {
   return go_on(L, S, f, n);
 }
 
+/* A scope where nobody can wait: all is well if its body leaves no task. */
+static int scope_plainly (lua_State *L, Scheduler *S) {
+  JoinSet *set = weirL_set_new(L, S, 0);        /* f; args; set */
+  int n = lua_gettop(L) - 1;
+  weirL_handle_new(L, S, JOIN_SET, -1, set);
+  lua_insert(L, 2);
+  lua_insert(L, 1);                             /* set; f; handle; args */
+  lua_call(L, n, LUA_MULTRET);
+  set->dropped = true;
+  if (set->nrunning > 0) {
+    weirL_set_abort(set);
+    weirL_may_not_wait(L, S, "scope");
+  }
+  return lua_gettop(L) - 1;
+}
+
 /* weir.scope(f, ...): f gets the scope, a join set, before its arguments. */
 static int scope (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
@@ -341,7 +392,8 @@ static int scope (lua_State *L) {
   Frame *f;
   int n;
   weirL_checktype(L, 1, LUA_TFUNCTION);
-  t = weirL_may_wait(L, S, "scope");
+  if (!can_wait(L, S)) return scope_plainly(L, S);
+  t = S->current;
   f = new_frame(L, S, FRAME_SCOPE, 1);
   lua_insert(L, 1);                             /* frame; f; args */
   f->set = weirL_set_new(L, S, 0);              /* frame; f; args; set */

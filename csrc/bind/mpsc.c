@@ -6,6 +6,16 @@
 **   Sender ---+--> Mpsc { kernel, Store } <------'
 **   Permit --'       user values: the buffered values (store.c)
 **
+** A plain message sent while the receiver waits in a plain recv is not stored
+** but put on the stack of its coroutine (`handed`): for the kernel it is the
+** first message, promised to that task. If the task is cut short, or anybody
+** else takes the first message, it goes back to the front of the store, where a
+** slot is kept free for it.
+**
+** N1  handed: that task is parked or woken in recv_wait, its waiter owns one
+**     permit of items, its L has the receiver at index 1 and the message at 2
+** N2  k.len == stored + (handed ? 1 : 0); a single block keeps a slot free for it
+**
 ** The kernel decides; here the values move. A send raises only before the
 ** kernel changes; a receive likewise. Whatever allocates may run finalizers,
 ** so the kernel is asked again after it.
@@ -88,12 +98,12 @@ int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, boo
     from = v;
     v = lua_gettop(L);
   }
-  if (WEIR_UNLIKELY(weirL_store_full(&c->store) || from != 0)) {
-    if (weirL_store_full(&c->store))
+  if (WEIR_UNLIKELY(weirL_store_full(&c->store, c->handed != NULL) || from != 0)) {
+    if (weirL_store_full(&c->store, c->handed != NULL))
       weirL_store_grow(L, store, &c->store, c->k.capacity);
     if (held ? c->k.receivers == 0
              : c->k.refusing || !weir_permits_ready(&c->k.room, 1) ||
-               weirL_store_full(&c->store)) {           /* a finalizer was here */
+               weirL_store_full(&c->store, c->handed != NULL)) {           /* a finalizer was here */
       lua_settop(L, store - 1);
       return weirL_send_value(L, i, c, won, from != 0 ? from : v, call);
     }
@@ -130,14 +140,52 @@ static void mpsc_send_enter (lua_State *L, int i, weir_Waiter *w) {
 
 const Op weirL_send_op = {"send", mpsc_send_poll, mpsc_send_ready, mpsc_send_enter, NULL, false};
 
+/* The message at index 2 goes straight to the task that waits for it, if it
+** waits so that it can be taken back. Pushes true. */
+static inline bool hand_over (lua_State *L, Mpsc *c, const weir_Waiter *w) {
+  Task *t = weir_container(w->parking, Task, parking);
+  if (!t->hands || c->k.len > 0) return false;
+  lua_pushvalue(L, 2);
+  lua_xmove(L, t->L, 1);
+  t->pass = 1;
+  c->handed = t;
+  c->k.room.free--;
+  weir_mpsc_push(&c->k);
+  weirL_notice(L, c->S);
+  lua_pushboolean(L, 1);
+  return true;
+}
+
+/* The message that was handed over is the first in the store again. */
+static void reclaim (Mpsc *c) {
+  Task *t = c->handed;
+  lua_State *co = t->L;                         /* receiver; message */
+  lua_getiuservalue(co, 1, 1);
+  weirL_store_push_front(co, 3, &c->store, 2);
+  lua_settop(co, 1);
+  t->pass = 0;
+  t->hands = false;
+  c->handed = NULL;
+}
+
+/* The wait of a task in recv_wait is cut short. */
+void weirL_recv_cut (Task *t) {
+  const Handle *h = (Handle *)t->self.through;
+  t->hands = false;
+  if (h != NULL && weirL_live(h) && ((Mpsc *)h->end)->handed == t)
+    reclaim((Mpsc *)h->end);
+}
+
 /*
 ** The case that matters: a plain message, room, nobody in line, nothing to
 ** allocate. Pushes true; false if it is another case.
 */
 static inline bool send_at_once (lua_State *L, Mpsc *c) {
+  weir_Link *first = weir_list_first(&c->k.items.line);
   if (WEIR_UNLIKELY(c->k.refusing || !weir_permits_ready(&c->k.room, 1) ||
-                    weirL_store_full(&c->store)))
+                    weirL_store_full(&c->store, c->handed != NULL)))
     return false;
+  if (first != NULL && hand_over(L, c, weir_container(first, weir_Waiter, link))) return true;
   lua_getiuservalue(L, 1, 1);
   weirL_store_push(L, 3, &c->store, 2);
   c->k.room.free--;
@@ -154,7 +202,7 @@ static int send_k (lua_State *L, int status, lua_KContext ctx) {
   Mpsc *c;
   if (WEIR_UNLIKELY(!t->self.owns || !weirL_live(h))) return weirL_await_k(L, status, ctx);
   c = (Mpsc *)h->end;
-  if (WEIR_UNLIKELY(c->k.receivers == 0 || weirL_store_full(&c->store)))
+  if (WEIR_UNLIKELY(c->k.receivers == 0 || weirL_store_full(&c->store, c->handed != NULL)))
     return weirL_await_k(L, status, ctx);
   h->o.waits--;
   t->self.through = NULL;
@@ -228,6 +276,7 @@ static void get (lua_State *L, Mpsc *c, int type, bool call) {
 static inline void receive (lua_State *L, int i, int top, Mpsc *c, bool take) {
   int type;
   bool call = false;
+  if (WEIR_UNLIKELY(c->handed != NULL)) reclaim(c);
   lua_getiuservalue(L, i, 1);
   if (WEIR_UNLIKELY(c->calls > 0) && weirL_store_take_call(&c->store)) {
     c->calls--;
@@ -279,11 +328,12 @@ static int recv_k (lua_State *L, int status, lua_KContext ctx);
 /* Nothing is there: wait, without a timeout, as weirL_await would. */
 static int recv_wait (lua_State *L, Handle *h, Mpsc *c) {
   Task *t = weirL_may_wait(L, c->S, "recv");
-  recv_guard(L, 1);
+  if (WEIR_UNLIKELY(!weir_list_empty(&c->k.items.line))) recv_guard(L, 1);
   weir_park(&t->parking, &t->self, 1);
   weir_permits_join(&c->k.items, &t->self, 1);
   weirL_through(&t->self, h);
   t->op = &weirL_recv_op;
+  t->hands = h->o.tag == (TAG_LIVE | (uint32_t)MPSC_RECEIVER);
   return weirL_park(L, t, (lua_KContext)t, recv_k);
 }
 
@@ -292,12 +342,17 @@ static int recv_k (lua_State *L, int status, lua_KContext ctx) {
   Task *t = (Task *)ctx;
   Handle *h = (Handle *)t->self.through;
   Mpsc *c;
+  t->hands = false;
   if (WEIR_UNLIKELY(!t->self.owns || !weirL_live(h)))
     return weirL_await_k(L, status, ctx);
   h->o.waits--;
   t->self.through = NULL;
   c = (Mpsc *)h->end;
-  receive(L, 1, 1, c, false);
+  if (c->handed == t) {                         /* it is on the stack */
+    c->handed = NULL;
+      weir_mpsc_pop(&c->k);
+  }
+  else receive(L, 1, 1, c, false);
   t->self.owns = false;
   t->parking.won = NULL;
   return 1;
@@ -481,6 +536,7 @@ void weirL_receiver_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
   uint32_t n;
   int store;
   if (!weir_mpsc_drop_receiver(&c->k)) return;
+  if (c->handed != NULL) reclaim(c);
   lua_getiuservalue(L, i, 1);
   store = lua_gettop(L);
   for (n = c->k.len; n > 0; n--) {
@@ -494,7 +550,9 @@ void weirL_receiver_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
 }
 
 void weirL_receiver_cut (Handle *h) {
-  weir_permits_tell_through(&((Mpsc *)h->end)->k.items, h);
+  Mpsc *c = (Mpsc *)h->end;
+  if (c->handed != NULL) reclaim(c);
+  weir_permits_tell_through(&c->k.items, h);
 }
 
 int weirL_mpsc_fill (const Object *o, char *text, size_t size) {
@@ -639,9 +697,8 @@ static int new_channel (lua_State *L, uint32_t capacity, KindId tx, KindId rx) {
   Scheduler *S = weirL_scheduler(L);
   Mpsc *c = (Mpsc *)lua_newuserdatauv(L, sizeof(Mpsc), STORE_FIRST - 1 + STORE_INLINE);
   Handle *h;
-  c->o.tag = 0;
-  c->o.waits = 0;
   c->S = S;
+  c->handed = NULL;
   c->reservations = c->calls = 0;
   weir_mpsc_init(&c->k, capacity);
   weirL_store_init(&c->store);

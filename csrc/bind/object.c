@@ -7,6 +7,7 @@
 **
 ** U1  a live object's first word is its tag, and its size is its kind's; what is
 **     finalised is spent before, so freed memory never looks like a live handle
+** U5  a spent handle that a task waits through still anchors its channel
 ** U2  a live handle is in exactly one list: its owner's, or the scheduler's `loose`
 ** U3  whoever waits through a handle is told when it is spent
 ** U4  what a task owns it holds weakly: the collector may drop it earlier
@@ -129,9 +130,15 @@ void *weirL_test (lua_State *L, int i, KindId k) {
 
 /* For the shared kinds: the object, or an argument error. */
 void *weirL_check (lua_State *L, int i, KindId k) {
-  void *o = weirL_test(L, i, k);
-  if (WEIR_UNLIKELY(o == NULL)) weirL_typeerror(L, i, weirL_kinds[k].name);
-  return o;
+  Object *o = (Object *)lua_touserdata(L, i);
+  if (WEIR_LIKELY(o != NULL && lua_rawlen(L, i) >= weirL_kinds[k].size &&
+                  o->tag == (TAG_LIVE | (uint32_t)k) && lua_getmetatable(L, i))) {
+    bool same = lua_topointer(L, -1) == weirL_scheduler(L)->meta[k];
+    lua_pop(L, 1);
+    if (WEIR_LIKELY(same)) return o;
+  }
+  weirL_typeerror(L, i, weirL_kinds[k].name);
+  return NULL;
 }
 
 /* "mpsc.Sender", "closed mpsc.Sender", or NULL. [-0, +0|1, m] */
@@ -293,16 +300,21 @@ void weirL_handle_spend (Handle *h, enum Spent how) {
   h->u.spent.how = (uint32_t)how;
 }
 
+/* The spent handle at index i keeps its channel alive no longer; but while a
+** task waits through it, what that was granted may have to go back. */
+static void let_go (lua_State *L, const Handle *h, int i) {
+  if (h->o.waits > 0) return;
+  lua_pushnil(L);
+  lua_setiuservalue(L, i, 1);
+}
+
 /* A handle whose userdata is at index i is dropped: its end first, then its word. */
 static void drop_now (lua_State *L, Scheduler *S, Handle *h, int i) {
   if (WEIR_UNLIKELY(S->trace != NULL)) weirL_trace_drop(S, h);
   weirL_handle_spend(h, SPENT_CLOSED);
   weirL_kinds[weirL_kindof(&h->o)].drop(L, S, h, i);
   h->end = NULL;
-  if (i != 0) {
-    lua_pushnil(L);
-    lua_setiuservalue(L, i, 1);
-  }
+  if (i != 0) let_go(L, h, i);
 }
 
 /*
@@ -411,8 +423,7 @@ void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,
   fresh = lua_absindex(L, fresh);
   lua_getmetatable(L, old);
   lua_setmetatable(L, fresh);
-  lua_pushnil(L);
-  lua_setiuservalue(L, old, 1);
+  let_go(L, h, old);
   if (WEIR_UNLIKELY(weirL_kindof(&f->o) == BOX)) weirL_box_moved(L, fresh);
 }
 

@@ -82,13 +82,16 @@ static void move_values (lua_State *L, Scheduler *S, int n) {
 ** are errors. */
 static bool has_handle (lua_State *L, const Handle *tx, int n) {
   bool found = false;
-  int i;
+  int i, j;
   for (i = 2; i <= n + 1; i++)
     if (lua_type(L, i) == LUA_TUSERDATA) {
       const Handle *h = weirL_handle(L, i);
       if (h == NULL) continue;
       if (!weirL_live(h)) weirL_badspent(L, i, h);
       if (h == tx) weirL_argerror(L, i, "a sender cannot be its own message");
+      for (j = 2; j < i; j++)
+        if (lua_touserdata(L, j) == h)
+          weirL_argerror(L, i, "the same handle twice: only one value can take it over");
       found = true;
     }
   return found;

@@ -305,6 +305,12 @@ WEIR_COLD static void let_hook_run (lua_State *L, Scheduler *S) {
 
 /* ---- turns -------------------------------------------------------------- */
 
+/* Before a row of turns: the tasks table stays on the stack. [-0, +1, -] */
+static void begin_turns (lua_State *L, Scheduler *S) {
+  weirL_uv(L, UV_TASKS);
+  S->tasks_at = lua_gettop(L);
+}
+
 /* One turn. False if nobody was ready. [-0, +0, e] */
 bool weirL_turn (lua_State *L, Scheduler *S) {
   weir_Link *x;
@@ -384,6 +390,7 @@ static void rest (lua_State *L, Scheduler *S) {
 
 static int run_loop (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
+  begin_turns(L, S);
   do {
     while (S->halt == 0)
       if (!weirL_turn(L, S)) rest(L, S);
@@ -396,6 +403,7 @@ static int run_loop (lua_State *L) {
 /* End every task that is left. */
 static int end_all (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
+  begin_turns(L, S);
   while (S->ntasks > 0) {
     uint32_t i;
     for (i = 1; i <= S->nslots; i++)
@@ -406,7 +414,9 @@ static int end_all (lua_State *L) {
 }
 
 static void rebase (Scheduler *S, bool paused, double now) {
-  weir_deadlines_shift(&S->deadlines, now - weirL_clock(S));
+  double by = now - weirL_clock(S);
+  weir_deadlines_shift(&S->deadlines, by);
+  S->shift += by;
   S->paused = paused;
   S->clock = now;
 }
@@ -475,6 +485,7 @@ static int one_step (lua_State *L) {
   double most = lua_tonumber(L, 1);
   bool (*turn) (lua_State *, Scheduler *) =
     S->halt & HALT_WATCHED ? watched_turn : weirL_turn;
+  begin_turns(L, S);
   if (turn(L, S) || most <= 0) return 0;
   if (S->paused || nothing_ready(S)) idle(L, S, most);
   turn(L, S);

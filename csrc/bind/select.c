@@ -205,34 +205,61 @@ static int effect (lua_State *L, const Op *op, bool peek, int k, int o, int f,
 
 static int select_k (lua_State *L, int status, lua_KContext ctx);
 
+/* Where branch b stands on the stack, and what it is. `n` is negative for an
+** array of plain awaitables: one slot each, the key is the index. */
+typedef struct Standing {
+  const Op *op;
+  int object, key, map;           /* stack indices; key, map 0: a plain awaitable */
+  bool peek;
+} Standing;
+
+static inline Standing standing (lua_State *L, bool plain, uint32_t b) {
+  Standing s = {NULL, BASE + (int)b, 0, 0, false};
+  if (plain) {
+    s.op = weirL_kinds[weirL_kindof((Object *)lua_touserdata(L, s.object))].op;
+    return s;
+  }
+  s.key = BASE + (int)b * GROUP + KEY;
+  s.object = s.key + OBJECT;
+  s.map = s.key + MAP;
+  s.op = (const Op *)lua_touserdata(L, s.key + FLAGS);
+  s.peek = lua_touserdata(L, s.key + VALUE) == (const void *)&peek_key;
+  return s;
+}
+
 /* All branches on the stack stand in line. */
-static int select_stand (lua_State *L, Scheduler *S, Task *t, uint32_t n) {
+static int select_stand (lua_State *L, Scheduler *S, Task *t, bool plain, uint32_t n) {
   weir_Waiter *w = weirL_branches(L, S, t, n);
+  lua_KContext ctx = (lua_KContext)n;
   uint32_t b;
   weir_park(&t->parking, w, n);
   for (b = 0; b < n; b++) {
-    int at = BASE + (int)b * GROUP;
-    const Op *op = (const Op *)lua_touserdata(L, at + FLAGS);
-    op->enter(L, at + OBJECT, &w[b]);
+    Standing s = standing(L, plain, b);
+    s.op->enter(L, s.object, &w[b]);
   }
   t->op = NULL;
-  return weirL_park(L, t, (lua_KContext)n, select_k);
+  return weirL_park(L, t, plain ? -ctx : ctx, select_k);
 }
 
-static bool is_peek (lua_State *L, int at) {
-  return lua_touserdata(L, at + VALUE) == (const void *)&peek_key;
+/* Branch b takes effect, or was a false alarm. */
+static int branch_effect (lua_State *L, bool plain, uint32_t b, weir_Waiter *won) {
+  Standing s = standing(L, plain, b);
+  if (!plain) return effect(L, s.op, s.peek, s.key, s.object, s.map, won);
+  lua_pushinteger(L, (lua_Integer)b + 1);
+  lua_pushnil(L);
+  return effect(L, s.op, false, lua_gettop(L) - 1, s.object, lua_gettop(L), won);
 }
 
 static int select_k (lua_State *L, int status, lua_KContext ctx) {
   Scheduler *S = weirL_scheduler(L);
   Task *t = S->current;
-  uint32_t n = (uint32_t)ctx, b;
+  bool plain = ctx < 0, limited, spent;
+  uint32_t n = (uint32_t)(plain ? -ctx : ctx), b;
+  int top = BASE + (int)n * (plain ? 1 : GROUP) - 1, r;
   weir_Waiter *won = t->parking.won;
   const Handle *through = won != NULL ? (const Handle *)won->through : NULL;
-  bool spent = through != NULL && !weirL_live(through);
-  bool limited;
-  int r, at;
   (void)status;
+  spent = through != NULL && !weirL_live(through);
   weirL_wait_over(t);
   if (WEIR_UNLIKELY(spent)) {
     weirL_cut_short(L, t);
@@ -247,26 +274,23 @@ static int select_k (lua_State *L, int status, lua_KContext ctx) {
   weir_deadlines_stop(&S->deadlines, &t->due);
   t->timed_out = false;
   b = (uint32_t)(won - t->parking.branch);
-  at = BASE + (int)b * GROUP;
-  if (is_peek(L, at)) weir_unpark(&t->parking);         /* what it won is the next's */
-  r = effect(L, (const Op *)lua_touserdata(L, at + FLAGS), is_peek(L, at), at + KEY,
-             at + OBJECT, at + MAP, won);
+  if (standing(L, plain, b).peek) weir_unpark(&t->parking);  /* what it won is the next's */
+  r = branch_effect(L, plain, b, won);
   t->parking.won = NULL;
   if (r != WEIR_PENDING) return r;
-  /* a false alarm: is another ready meanwhile? */
-  for (b = 0; b < n; b++) {
-    at = BASE + (int)b * GROUP;
-    if (((const Op *)lua_touserdata(L, at + FLAGS))->ready(L, at + OBJECT)) {
-      r = effect(L, (const Op *)lua_touserdata(L, at + FLAGS), is_peek(L, at), at + KEY,
-                 at + OBJECT, at + MAP, NULL);
-      if (r != WEIR_PENDING) return r;
-    }
+  lua_settop(L, top);
+  for (b = 0; b < n; b++) {                     /* a false alarm: is another ready? */
+    Standing s = standing(L, plain, b);
+    if (!s.op->ready(L, s.object)) continue;
+    r = branch_effect(L, plain, b, NULL);
+    if (r != WEIR_PENDING) return r;
+    lua_settop(L, top);
   }
   if (limited) {
     if (weirL_clock(S) >= t->due.when) return weirL_reason(L, "timeout");
     weir_deadlines_start(&S->deadlines, &t->due, t->due.when, 0);
   }
-  return select_stand(L, S, t, n);
+  return select_stand(L, S, t, plain, n);
 }
 
 /* Put the branch whose key and value are on top onto the stack as a group.
@@ -318,63 +342,72 @@ static int win (lua_State *L) {
 /* How the plain awaitable at index i is waited for; NULL: look at it closely. */
 static inline const Op *plain_op (lua_State *L, int i) {
   const Object *o = (const Object *)lua_touserdata(L, i);
+  size_t size = o != NULL ? (size_t)lua_rawlen(L, i) : 0;
   KindId k;
-  if (o == NULL || lua_rawlen(L, i) < sizeof(Handle)) return NULL;
+  if (size < sizeof(Handle)) return NULL;
   k = weirL_kindof(o);
-  if (o->tag != (TAG_LIVE | (uint32_t)k) || k >= BOX ||
-      lua_rawlen(L, i) != weirL_kinds[k].size)
+  if (o->tag != (TAG_LIVE | (uint32_t)k) || k >= BOX || size != weirL_kinds[k].size)
     return NULL;
   return weirL_kinds[k].op;
 }
 
-/* Branch k of an array of awaitables takes effect: it is ready, and on top.
-** [-1, +n, e] */
-static int win_plain (lua_State *L, const Op *op, lua_Integer k) {
-  int n = op->poll(L, 3, NULL);
+/* The object at index i, branch k of an array, takes effect: it is ready. */
+static int win_plain (lua_State *L, const Op *op, int i, lua_Integer k) {
+  int n = op->poll(L, i, NULL);
   if (n == WEIR_PENDING) return n;
   lua_pushinteger(L, k);
-  lua_insert(L, -n - 1);
+  if (op == &weirL_recv_op && n == 1) lua_replace(L, -3);  /* (below the message: the channel) */
+  else lua_insert(L, -n - 1);
   return n + 1;
 }
 
-enum { CLOSELY = -2 };
+enum { CLOSELY = -2, KEPT = 8 };
+
+/* Draw one of a large array until it is ready, a few times. */
+static int sample (lua_State *L, Scheduler *S, uint32_t n) {
+  int i;
+  for (i = 0; i < SAMPLES; i++) {
+    uint32_t k = weirL_random(S, n) + 1;
+    const Op *op;
+    lua_rawgeti(L, 1, k);
+    op = plain_op(L, 3);
+    if (op != NULL && op->ready(L, 3)) return win_plain(L, op, 3, k);
+    lua_settop(L, 2);
+  }
+  return WEIR_PENDING;
+}
 
 /*
 ** Look at an array of n plain awaitables. The number of results if one took
 ** effect, WEIR_PENDING if none is ready, CLOSELY if there are other branches.
+** A few are left on the stack meanwhile.
 */
 static int look_plain (lua_State *L, Scheduler *S, uint32_t n) {
   uint32_t i, ready = 0, chosen = 0;
   const Op *op = NULL, *its;
   if (n >= SAMPLED_FROM && S->sampled == lua_topointer(L, 1) && S->sampled_length == n) {
-    for (i = 0; i < SAMPLES; i++) {
-      uint32_t k = weirL_random(S, n) + 1;
-      lua_rawgeti(L, 1, k);
-      its = plain_op(L, 3);
-      if (its != NULL && its->ready(L, 3)) return win_plain(L, its, k);
-      lua_settop(L, 2);
-    }
+    int r = sample(L, S, n);
+    if (r != WEIR_PENDING) return r;
   }
   for (i = 1; i <= n; i++) {
+    int at = n <= KEPT ? 2 + (int)i : 3;
     lua_rawgeti(L, 1, i);
-    its = plain_op(L, 3);
-    if (its == NULL) {
-      lua_settop(L, 2);
-      return CLOSELY;
-    }
-    if (its->ready(L, 3) && (++ready == 1 || weirL_random(S, ready) == 0)) {
+    its = plain_op(L, at);
+    if (its == NULL) return CLOSELY;
+    if (its->ready(L, at) && (++ready == 1 || weirL_random(S, ready) == 0)) {
       chosen = i;
       op = its;
     }
-    lua_settop(L, 2);
+    if (n > KEPT) lua_settop(L, 2);
   }
   if (n >= SAMPLED_FROM) {
     S->sampled = lua_topointer(L, 1);
     S->sampled_length = n;
   }
   if (ready == 0) return WEIR_PENDING;
+  if (n <= KEPT) return win_plain(L, op, 2 + (int)chosen, chosen);
   lua_rawgeti(L, 1, chosen);
-  return win_plain(L, op, chosen);
+  return win_plain(L, op, 3, chosen);
 }
 
 /* An array without holes and without other keys: its length; else 0. */
@@ -460,10 +493,48 @@ static uint32_t biased_length (lua_State *L) {
   return most > WEIR_CAPACITY_MAX ? 0 : (uint32_t)most;
 }
 
+/* Push the n awaitables of the array at index 1. [-0, +n, m] */
+static uint32_t push_plain (lua_State *L, uint32_t n) {
+  uint32_t i;
+  luaL_checkstack(L, (int)n + LUA_MINSTACK, "too many branches");
+  for (i = 1; i <= n; i++) {
+    const Op *op;
+    lua_rawgeti(L, 1, i);
+    op = plain_op(L, BASE + (int)i - 1);
+    if (op == NULL) weirL_error(L, "the table of branches was changed by a finalizer");
+    if (op->guard != NULL) op->guard(L, BASE + (int)i - 1);
+  }
+  return n;
+}
+
+/* Push a group for each branch of the table at index 1; n > 0: for its first n
+** indices. How many. [-0, +?, e] */
+static uint32_t push_groups (lua_State *L, uint32_t n) {
+  uint32_t i, count = 0;
+  for (i = 1; i <= n; i++) {
+    luaL_checkstack(L, 4, "too many branches");
+    lua_pushinteger(L, i);
+    if (lua_rawgeti(L, 1, i) == LUA_TNIL) lua_pop(L, 2);
+    else if (push_group(L)) count++;
+  }
+  if (n > 0) return count;
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {                      /* groups...; key; branch */
+    int at = lua_gettop(L) - 1;
+    luaL_checkstack(L, 4, "too many branches");
+    lua_pushvalue(L, at);
+    lua_insert(L, at);                          /* key; key; branch */
+    if (push_group(L)) count++;
+    lua_pushvalue(L, at);
+    lua_remove(L, at);                          /* group; key for lua_next */
+  }
+  return count;
+}
+
 static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   Scheduler *S = weirL_scheduler(L);
   double seconds = mode == MODE_TRY ? 0 : weirL_optseconds(L, 2);
-  bool enabled = false, composite = false, found;
+  bool enabled = false, composite = false, found, plain = false;
   uint32_t n, count = 0;
   Task *t;
   weirL_checktype(L, 1, LUA_TTABLE);
@@ -476,7 +547,7 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
       weirL_notice(L, S);
       return r;
     }
-    enabled = r == WEIR_PENDING;
+    enabled = plain = r == WEIR_PENDING;
     lua_settop(L, 2);
   }
   found = !enabled && look_all(L, S, mode, n, &enabled, &composite);
@@ -496,37 +567,18 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   if (mode == MODE_TRY) return weirL_reason(L, "empty");
   if (seconds == 0) return weirL_reason(L, "timeout");
   t = weirL_may_wait(L, S, mode == MODE_BIASED ? "select_biased" : "select");
-  if (n > 0) {
-    uint32_t i;
-    for (i = 1; i <= n; i++) {
-      luaL_checkstack(L, 4, "too many branches");
-      lua_pushinteger(L, i);
-      if (lua_rawgeti(L, 1, i) == LUA_TNIL) lua_pop(L, 2);
-      else if (push_group(L)) count++;
-    }
-  }
-  else {
-    lua_pushnil(L);
-    while (lua_next(L, 1)) {                    /* groups...; key; branch */
-      int at = lua_gettop(L) - 1;
-      luaL_checkstack(L, 4, "too many branches");
-      lua_pushvalue(L, at);
-      lua_insert(L, at);                        /* key; key; branch */
-      if (push_group(L)) count++;
-      lua_pushvalue(L, at);
-      lua_remove(L, at);                        /* group; key for lua_next */
-    }
-  }
+  if (plain) count = push_plain(L, n);
+  else count = push_groups(L, n);
   weirL_branches(L, S, t, count);               /* may raise: before anything starts */
   for (n = 0; n < count; n++) {                 /* a finalizer may have been here */
-    int at = BASE + (int)n * GROUP, r;
-    const Op *op = (const Op *)lua_touserdata(L, at + FLAGS);
-    if (!op->ready(L, at + OBJECT)) continue;
-    r = effect(L, op, is_peek(L, at), at + KEY, at + OBJECT, at + MAP, NULL);
+    Standing s = standing(L, plain, n);
+    int r;
+    if (!s.op->ready(L, s.object)) continue;
+    r = branch_effect(L, plain, n, NULL);
     if (r != WEIR_PENDING) return r;
   }
   weirL_wait_start(L, t, seconds);
-  return select_stand(L, S, t, count);
+  return select_stand(L, S, t, plain, count);
 }
 
 /* weir.select(branches [, timeout]) -> which, results... */

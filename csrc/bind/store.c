@@ -71,10 +71,28 @@ void weirL_store_grow (lua_State *L, int i, Store *s, uint32_t most) {
 void weirL_store_push_block (lua_State *L, int i, Store *s, int v) {
   Block *b = s->last;
   unsigned slot = (b->head + b->len) & (b->size - 1u);
-  assert(!weirL_store_full(s));
+  assert(!weirL_store_full(s, false));
   lua_getiuservalue(L, i, 2);
   lua_pushvalue(L, v);
   lua_setiuservalue(L, -2, 2 + (int)slot);
+  b->len++;
+}
+
+/* Put the value at index v first, into the slot reserved for it. [-0, +0|1, -] */
+void weirL_store_push_front (lua_State *L, int i, Store *s, int v) {
+  Block *b = s->first;
+  int slot = (b->head - 1) & (b->size - 1);
+  assert(b->len < b->size);
+  if (b == &s->in.b) {
+    lua_pushvalue(L, v);
+    lua_setiuservalue(L, i, STORE_FIRST + slot);
+  }
+  else {
+    lua_getiuservalue(L, i, 1);
+    lua_pushvalue(L, v);
+    lua_setiuservalue(L, -2, 2 + slot);
+  }
+  b->head = (uint16_t)slot;
   b->len++;
 }
 

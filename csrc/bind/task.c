@@ -270,29 +270,45 @@ static void release_results (lua_State *L, Scheduler *S, Task *t, int first, int
   }
 }
 
+static int to_text (lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+/* The hook that stands in where nobody has set one: task, error, trace. */
+static int default_on_error (lua_State *L) {
+  const Task *t = (Task *)lua_touserdata(L, 1);
+  lua_settop(L, 3);
+  lua_pushcfunction(L, to_text);
+  lua_pushvalue(L, 2);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {        /* its __tostring raised */
+    lua_pop(L, 1);
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 2));
+  }
+  weirL_push_place(L, t->S, t->place);
+  lua_pushfstring(L, "weir: task %d (spawned at %s) failed: %s\n%s\n", (int)t->id,
+                  lua_tostring(L, 5), lua_tostring(L, 4),
+                  lua_isstring(L, 3) ? lua_tostring(L, 3) : "");
+  lua_writestringerror("%s", lua_tostring(L, -1));
+  return 0;
+}
+
 /* Call the hook: a task failed and nobody will be told. */
-static void report_failure (lua_State *L, Scheduler *S, const Task *t, int task) {
+static void report_failure (lua_State *L, const Task *t, int task) {
+  int top = lua_gettop(L);
   weirL_uv(L, UV_HOOKS);
-  lua_rawgeti(L, -1, HOOK_ERROR);
+  if (lua_rawgeti(L, -1, HOOK_ERROR) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_rawgeti(L, -1, HOOK_DEFAULT);
+  }
   lua_pushvalue(L, task);
   weirL_push_error(L, task, t);
   weirL_push_trace(L, task, t);                 /* hooks; hook; task; error; trace */
-  if (lua_isfunction(L, -4)) {
-    if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
-      lua_warning(L, "weir.on_error's hook raised: ", 1);
-      lua_warning(L, lua_isstring(L, -1) ? lua_tostring(L, -1) : "(no string)", 0);
-      lua_pop(L, 1);
-    }
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
+    lua_warning(L, "weir.on_error's hook raised: ", 1);
+    lua_warning(L, lua_isstring(L, -1) ? lua_tostring(L, -1) : "(no string)", 0);
   }
-  else {
-    const char *text = luaL_tolstring(L, -2, NULL);
-    weirL_push_place(L, S, t->place);
-    lua_pushfstring(L, "weir: task %d (spawned at %s) failed: %s\n%s\n", (int)t->id,
-                    lua_tostring(L, -1), text, lua_isstring(L, -3) ? lua_tostring(L, -3) : "");
-    lua_writestringerror("%s", lua_tostring(L, -1));
-    lua_pop(L, 6);
-  }
-  lua_pop(L, 1);
+  lua_settop(L, top);
 }
 
 /*
@@ -309,16 +325,14 @@ static void finish (lua_State *L, Scheduler *S, Task *t, int task, enum Status s
   weir_list_remove(&t->ready);
   S->current = NULL;
   weirL_slot_release(L, S, t->slot, clean);
-  weirL_uv(L, UV_TASKS);
   lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, t->slot);
-  lua_pop(L, 1);
+  lua_rawseti(L, S->tasks_at, t->slot);
   t->L = NULL;
   S->ntasks--;
   weir_line_tell_all(&t->joiners);
   if (t->grouped) weirL_set_ended(L, S, (Member *)t, task);
   if (t == S->main) S->halt |= HALT_DONE;
-  if (status == FAILED && !heard) report_failure(L, S, t, task);
+  if (status == FAILED && !heard) report_failure(L, t, task);
 }
 
 /* The error on top takes the place of the one that the task has. [-1, +0, -] */
@@ -335,7 +349,8 @@ static void replace_error (lua_State *L, Task *t, int task) {
 /* The error object on top of co, with its traceback, becomes the task's end. */
 static void fail (lua_State *L, Scheduler *S, Task *t, lua_State *co) {
   int top = lua_gettop(L), status;
-  weirL_push_task(L, S, t);                     /* task */
+  if (WEIR_UNLIKELY(t->frames != NULL)) weirL_abandon_frames(L, S, t);
+  lua_rawgeti(L, S->tasks_at, t->slot);                     /* task */
   lua_xmove(co, L, 1);                          /* task; error */
   lua_pushvalue(L, -1);
   keep_failure(L, t, co, top + 1);
@@ -356,7 +371,7 @@ static void fail (lua_State *L, Scheduler *S, Task *t, lua_State *co) {
 /* It returned n values, which are on top of co. */
 static void done (lua_State *L, Scheduler *S, Task *t, lua_State *co, int n) {
   int top = lua_gettop(L);
-  weirL_push_task(L, S, t);                     /* task */
+  lua_rawgeti(L, S->tasks_at, t->slot);                     /* task */
   if (n > 0) {
     if (n > 1) {                                /* pack them, or fail */
       if (!lua_checkstack(L, n + 8)) {
@@ -396,7 +411,7 @@ static void end_task (lua_State *L, Scheduler *S, Task *t) {
   }
   t->L = co;
   t->closing = true;
-  weirL_push_task(L, S, t);                     /* task */
+  lua_rawgeti(L, S->tasks_at, t->slot);                   /* task */
   if (weirL_closethread(co, L) != LUA_OK && lua_gettop(co) > 0) {
     lua_xmove(co, L, 1);
     lua_setiuservalue(L, top + 1, 1);
@@ -437,11 +452,8 @@ void weirL_resume (lua_State *L, Scheduler *S, Task *t) {
     else if (t->timed_out) weir_unpark(&t->parking);
     else return;
   }
-  pass = 0;
-  if (t->L == co) {
-    pass = t->pass;
-    t->pass = 0;
-  }
+  pass = t->L == co ? t->pass : 0;
+  t->pass = t->L == co ? 0 : t->pass;
   t->status = RUNNING;
   S->current = t;
   S->budget = BUDGET;
@@ -513,6 +525,11 @@ const Op weirL_join_op = {"join", join_poll, join_ready, join_enter, NULL, false
 
 static int task_join (lua_State *L) {
   const Task *t = (Task *)weirL_check(L, 1, TASK);
+  if (t->status == DONE && lua_gettop(L) == 1 && t->S->budget > 0) {
+    t->S->budget--;
+    lua_pushboolean(L, 1);
+    return 1 + weirL_push_results(L, 1, t);
+  }
   return weirL_await(L, t->S, &weirL_join_op, 2, task_join);
 }
 
@@ -634,5 +651,10 @@ void weirL_open_task (lua_State *L, int S) {
   static const luaL_Reg functions[] = {{"spawn", spawn}, {"current", current},
     {"yield", yield}, {"on_error", on_error}, {NULL, NULL}};
   weirL_register(L, S, TASK, methods, meta);
+  lua_getiuservalue(L, S, UV_HOOKS);
+  lua_pushvalue(L, S);
+  lua_pushcclosure(L, default_on_error, 1);
+  lua_rawseti(L, -2, HOOK_DEFAULT);
+  lua_pop(L, 1);
   weirL_setfuncs(L, S, functions);
 }

@@ -66,6 +66,18 @@ static int time_now (lua_State *L) {
 
 /* ---- timers -------------------------------------------------------------- */
 
+/* When it is due, on the clock as it is now (run_paused shifts it). */
+static double due_at (Timer *t) {
+  t->when += t->S->shift - t->shift;
+  t->shift = t->S->shift;
+  return t->when;
+}
+
+static void set_when (Timer *t, double when) {
+  t->when = when;
+  t->shift = t->S->shift;
+}
+
 /* It is due. From the scheduler: only links. */
 void weirL_timer_fire (weir_Deadline *due) {
   Timer *t = weir_container(due, Timer, due);
@@ -91,7 +103,7 @@ static int timer__gc (lua_State *L) {
 
 static void set_timer (Timer *t, double seconds) {
   weir_deadlines_stop(&t->S->deadlines, &t->due);
-  t->when = weirL_clock(t->S) + seconds;
+  set_when(t, weirL_clock(t->S) + seconds);
   t->elapsed = !(seconds > 0);
   if (t->elapsed) weir_line_tell_all(&t->line);
   else if (!isinf(seconds)) weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);
@@ -132,20 +144,20 @@ static int timer_reset (lua_State *L) {
 }
 
 static int timer_deadline (lua_State *L) {
-  lua_pushnumber(L, ((Timer *)weirL_check(L, 1, TIMER))->when);
+  lua_pushnumber(L, due_at((Timer *)weirL_check(L, 1, TIMER)));
   return 1;
 }
 
 static int timer_is_elapsed (lua_State *L) {
-  const Timer *t = (Timer *)weirL_check(L, 1, TIMER);
-  lua_pushboolean(L, t->elapsed || weirL_clock(t->S) >= t->when);
+  Timer *t = (Timer *)weirL_check(L, 1, TIMER);
+  lua_pushboolean(L, t->elapsed || weirL_clock(t->S) >= due_at(t));
   return 1;
 }
 
 int weirL_timer_fill (const Object *o, char *text, size_t size) {
   const Timer *t = (const Timer *)o;
   return snprintf(text, size, t->elapsed ? "elapsed" : "in %.3f s",
-                  t->when - weirL_clock(t->S));
+                  t->when + (t->S->shift - t->shift) - weirL_clock(t->S));
 }
 
 /* ---- intervals ------------------------------------------------------------ */
@@ -166,7 +178,7 @@ static void next_tick (Timer *t, double now) {
 
 static int interval_poll (lua_State *L, int i, weir_Waiter *won) {
   Timer *t = (Timer *)lua_touserdata(L, i);
-  double now = weirL_clock(t->S), when = t->when;
+  double now = weirL_clock(t->S), when = due_at(t);
   (void)won;
   if (now < when) return WEIR_PENDING;
   next_tick(t, now);
@@ -178,14 +190,14 @@ static int interval_poll (lua_State *L, int i, weir_Waiter *won) {
 }
 
 static bool interval_ready (lua_State *L, int i) {
-  const Timer *t = (Timer *)lua_touserdata(L, i);
-  return weirL_clock(t->S) >= t->when;
+  Timer *t = (Timer *)lua_touserdata(L, i);
+  return weirL_clock(t->S) >= due_at(t);
 }
 
 static void interval_enter (lua_State *L, int i, weir_Waiter *w) {
   Timer *t = (Timer *)lua_touserdata(L, i);
   weir_line_join(&t->line, w);
-  if (!weir_deadline_set(&t->due) && !isinf(t->when))
+  if (!weir_deadline_set(&t->due) && !isinf(due_at(t)))
     weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);
 }
 
@@ -218,7 +230,7 @@ static int time_interval (lua_State *L) {
   t = new_timer(L, S, INTERVAL);
   t->period = period;
   t->missed = missed;
-  t->when = weirL_clock(S) + delay;
+  set_when(t, weirL_clock(S) + delay);
   return 1;
 }
 
@@ -231,7 +243,7 @@ static int interval_tick (lua_State *L) {
 static int interval_reset (lua_State *L) {
   Timer *t = (Timer *)weirL_check(L, 1, INTERVAL);
   double s = lua_isnoneornil(L, 2) ? t->period : weirL_seconds(L, 2);
-  t->when = weirL_clock(t->S) + s;
+  set_when(t, weirL_clock(t->S) + s);
   weir_deadlines_stop(&t->S->deadlines, &t->due);
   if (!weir_list_empty(&t->line) && !isinf(t->when))
     weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);

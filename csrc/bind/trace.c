@@ -56,6 +56,7 @@ typedef struct Trace {
   void *ud;
   double start;
   double from;                    /* of the slice going on */
+  double at;                      /* of the look going on: what it finds was done by then */
   uint32_t task;                  /* whose it is; 0: none's */
   uint32_t mark;                  /* of the walk going on */
   uint32_t channels;              /* how many there were */
@@ -240,7 +241,7 @@ static void trim (Line *l, uint64_t m) {
 
 /* The channel was seen with these counts. */
 static void trace_counts (Trace *t, Line *l, uint64_t sent, uint64_t received, uint32_t len) {
-  double now = trace_now(t);
+  double now = t->at;
   uint64_t k, n;
   if (sent > l->sent) trace_sent(t, l, sent - l->sent, now);
   l->sent = sent;
@@ -302,6 +303,14 @@ static void walk_oneshot (Trace *t, const void *end) {
   l->mark = t->mark;
 }
 
+/* A task that was calling goes on, now: if there is an answer it takes it. */
+static void walk_answer (Trace *t, const void *end) {
+  Line *l;
+  if (!weirL_oneshot_kernel(end)->sent) return;
+  l = line_of(t, end, "oneshot", 1);
+  if (l != NULL) trace_counts(t, l, 1, 1, 0);
+}
+
 static void walk_mpsc (Trace *t, const Mpsc *c, const char *word) {
   uint64_t sent = c->k.received + c->k.dropped + c->k.len;
   Line *l = line_of(t, c, word, sent);
@@ -316,7 +325,7 @@ static void walk_mpsc (Trace *t, const Mpsc *c, const char *word) {
 static void walk_receiver (Trace *t, const Line *l, const Handle *h, uint64_t position,
                            uint64_t oldest) {
   Seen *s = seen_of(t, h, position);
-  double now = trace_now(t);
+  double now = t->at;
   uint64_t m, n;
   if (s == NULL) return;
   if (s->position < oldest) s->position = oldest;       /* the others it has missed */
@@ -376,11 +385,12 @@ static void walk_list (Trace *t, const weir_Link *list) {
     walk_handle(t, weir_container(x, const Handle, u.owned));
 }
 
-/* Look at every channel. Only C memory. */
-static void walk (Trace *t) {
+/* Look at every channel, at a time. Only C memory. */
+static void walk (Trace *t, double at) {
   const Scheduler *S = t->S;
   uint32_t i;
   if (t->broken) return;
+  t->at = at;
   t->mark++;
   walk_list(t, &S->loose);
   for (i = 1; i <= S->nslots; i++) {
@@ -400,7 +410,9 @@ static void walk (Trace *t) {
 /* A handle is about to be dropped: its channel may not be found after that. */
 void weirL_trace_drop (Scheduler *S, const Handle *h) {
   Trace *t = S->trace;
-  if (!t->broken) walk_handle(t, h);
+  if (t->broken) return;
+  t->at = trace_now(t);
+  walk_handle(t, h);
 }
 
 /* ---- slices --------------------------------------------------------------- */
@@ -438,9 +450,10 @@ static void name_row (lua_State *L, Scheduler *S, const Task *task) {
 
 /* Close a slice that began before turns were watched, or was left by an error. */
 static void close_slice (Trace *t, const char *then, const char *where) {
+  double now = trace_now(t);
   if (!t->open) return;
-  put_slice(t, t->task, t->name, t->from, trace_now(t), then, where);
-  walk(t);
+  put_slice(t, t->task, t->name, t->from, now, then, where);
+  walk(t, now);
   t->open = false;
 }
 
@@ -448,7 +461,7 @@ static void close_slice (Trace *t, const char *then, const char *where) {
 void weirL_trace_outside (lua_State *L, Scheduler *S) {
   (void)L;
   close_slice(S->trace, "goes on", NULL);
-  walk(S->trace);
+  walk(S->trace, trace_now(S->trace));
 }
 
 static void begin_slice (lua_State *L, Scheduler *S, const Task *task) {
@@ -461,6 +474,10 @@ static void begin_slice (lua_State *L, Scheduler *S, const Task *task) {
   t->task = task->id;
   t->open = true;
   t->from = trace_now(t);
+  if (task->calling && task->status == WAITING && !t->broken) {
+    t->at = t->from;
+    walk_answer(t, lua_touserdata(innermost(S, task), REPLY));
+  }
 }
 
 /* A task is about to run. [-0, +0, m] */
@@ -486,7 +503,7 @@ void weirL_trace_end (lua_State *L, Scheduler *S, const Task *task) {
   if (task->status < DONE) name_row(L, S, task);
   put_slice(t, t->task, t->name, t->from, now, lua_tostring(L, -2), lua_tostring(L, -1));
   lua_pop(L, 2);
-  walk(t);
+  walk(t, now);
   t->open = false;
 }
 
@@ -539,7 +556,7 @@ static int trace_start (lua_State *L) {
   t->start = weirL_os_now();
   t->first = true;
   S->trace = t;
-  walk(t);
+  walk(t, 0);
   if (S->current != NULL) begin_slice(L, S, S->current);
   /* the rest of this turn belongs to the next, which is watched */
   weir_list_splice(&S->batch, &S->ready);

@@ -40,45 +40,55 @@ local function count(functions, name)
 end
 
 -- Spawn f in the scope, named after the place where f is written.
-local function spawn_named(scope, body, f)
-  local info = debug.getinfo(f, "S")
-  scope:spawn(body):name(("%s:%d"):format(info.short_src, info.linedefined))
+local function spawn_named(scope, f)
+  local task, info = scope:spawn(f), debug.getinfo(f, "S")
+  task:name(("%s:%d"):format(info.short_src, info.linedefined))
+  return task
+end
+
+-- Raise at the line of the caller's caller what a wait would raise here.
+local function must_wait(name)
+  if not core.current() then
+    error(name .. " would have to wait, but this is no task: call it inside weir.run or weir.spawn", 3)
+  end
 end
 
 --- Run functions side by side, each as a task; an array of their packed results.
 -- The first error aborts the rest and is raised once they have ended.
 function weir.join_all(functions)
-  local n, results = count(functions, "join_all"), {}
+  local n, tasks, results = count(functions, "join_all"), {}, {}
+  if n == 0 then return results end
+  must_wait("join_all")
   core.scope(function(scope)
-    for i = 1, n do
-      local f = functions[i]
-      spawn_named(scope, function() results[i] = table.pack(f()) end, f)
-    end
+    for i = 1, n do tasks[i] = spawn_named(scope, functions[i]) end
   end)
   for i = 1, n do
-    if not results[i] then error("aborted", 0) end
+    local packed = table.pack(tasks[i]:join())
+    if not packed[1] then error(packed[2], 0) end
+    results[i] = table.pack(table.unpack(packed, 2, packed.n))
   end
   return results
+end
+
+-- which, true, results... to which, results...
+local function first_of(which, ok, ...)
+  if not ok then error((...), 0) end
+  return which, ...
 end
 
 --- Run functions side by side; the index of the first to end, and its results.
 -- An error of the first is raised; the others are aborted and have ended.
 function weir.race(functions)
-  local n, first, results = count(functions, "race"), nil, nil
+  local n = count(functions, "race")
   if n == 0 then error("bad argument #1 to 'race' (at least one function expected)", 2) end
-  core.scope(function(scope)
-    for i = 1, n do
-      local f = functions[i]
-      spawn_named(scope, function()
-        local packed = table.pack(f())
-        if first then return end
-        first, results = i, packed
-        scope:abort_all()
-      end, f)
-    end
-  end)
-  if not first then error("aborted", 0) end
-  return first, table.unpack(results, 1, results.n)
+  must_wait("race")
+  return first_of(core.scope(function(scope)
+    local tasks = {}
+    for i = 1, n do tasks[i] = spawn_named(scope, functions[i]) end
+    local ended = table.pack(core.select(tasks))
+    scope:abort_all()
+    return table.unpack(ended, 1, ended.n)
+  end))
 end
 
 -- What is only looked at: weir.report is loaded when it is asked for.
