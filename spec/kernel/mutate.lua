@@ -40,8 +40,8 @@ end
 -- want all there is.
 local function succeeds(command, seconds)
   local quoted = command:gsub("'", "'\\''")
-  return (os.execute(("cd %s && { ulimit -v 16000000; timeout -k 2 %d sh -c '%s'; } >/dev/null 2>&1 </dev/null")
-    :format(TREE, seconds, quoted))) == true
+  local limited = ("{ ulimit -v 16000000; timeout -k 2 %d sh -c '%s'; }"):format(seconds, quoted)
+  return (os.execute("cd " .. TREE .. " && " .. limited .. " >/dev/null 2>&1 </dev/null")) == true
 end
 
 local function say(...)
