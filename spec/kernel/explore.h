@@ -147,7 +147,7 @@ static inline void explore_tell (void) {
   int i;
   explore.telling = true;
   fprintf(stderr, "%s: a shortest failing history:\n", explore.of->name);
-  explore.probing = false;
+  explore.probing = explore.aside = false;
   explore_zero();
   explore.of->start();
   explore.of->check();
