@@ -578,6 +578,11 @@ describe("CancellationToken:run_until_cancelled", function()
     assert.equal(5, n)
   end))
 
+  it("works outside a task where f does not wait", function()
+    local token = weir.cancellation_token()
+    assert.same({ true, "now" }, { token:run_until_cancelled(function() return "now" end) })
+  end)
+
   it("raises outside a task where f waits", function()
     local token = weir.cancellation_token()
     assert.is_false(pcall(token.run_until_cancelled, token, function() weir.sleep(1) end))

@@ -432,6 +432,17 @@ describe("weir.join_all", function()
     assert.is_true(stop)
   end))
 
+  it("lets handles among the results leave their tasks", paused(function()
+    local mutex = weir.mutex()
+    local r = weir.join_all { function() return "first", mutex:lock() end }
+    assert.equal("MutexGuard", weir.type(r[1][2]))
+    assert.same({ nil, "full" }, { mutex:try_lock() })
+  end))
+
+  it("raises at the caller's line outside a task", function()
+    blames(function() weir.join_all { weir.yield } end)
+  end)
+
   it("refuses what is not a table of functions", paused(function()
     blames(function() weir.join_all(nil) end, "join_all", "#1")
     assert.is_false(pcall(weir.join_all, { 1 }))
@@ -519,6 +530,25 @@ describe("weir.race", function()
     assert.same({ nil, "timeout" }, { weir.timeout(1, weir.race, { noted, noted }) })
     assert.same({ "closed", "closed" }, log)
   end))
+
+  it("lets handles among the results leave the task that won", paused(function()
+    local mutex = weir.mutex()
+    local which, guard = weir.race { function() return mutex:lock() end, forever }
+    assert.equal(1, which)
+    assert.equal("MutexGuard", weir.type(guard))
+    assert.same({ nil, "full" }, { mutex:try_lock() })
+  end))
+
+  it("drops handles among the results of one that came second", paused(function()
+    local mutex = weir.mutex()
+    weir.race { function() end, function() return mutex:lock() end }
+    helper.collect()
+    assert.equal("MutexGuard", weir.type((mutex:try_lock())))
+  end))
+
+  it("raises at the caller's line outside a task", function()
+    blames(function() weir.race { weir.yield } end)
+  end)
 
   it("refuses what is not a table of functions", paused(function()
     blames(function() weir.race(nil) end, "race", "#1")

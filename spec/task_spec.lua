@@ -1024,6 +1024,32 @@ describe("weir.on_error", function()
     assert.matches("readable", output)
   end)
 
+  it("outlives an error object whose __tostring raises", function()
+    local output, status = helper.program [[
+      local weir = require "weir"
+      weir.run(function()
+        weir.spawn(error, setmetatable({}, { __tostring = function() error "no text" end }))
+        weir.yield()
+        weir.yield()
+        print "went on"
+      end)
+    ]]
+    assert.matches("went on", output)
+    assert.equal(0, status)
+  end)
+
+  it("outlives a hook that raises", function()
+    local previous = weir.on_error(function() error "in the hook" end)
+    local ok, result = pcall(weir.run, function()
+      weir.spawn(error, "x")
+      settle()
+      return "went on"
+    end)
+    weir.on_error(previous)
+    assert.is_true(ok)
+    assert.equal("went on", result)
+  end)
+
   it("may spawn and try_send in the hook", paused(function()
     local tx, rx = weir.mpsc(4)
     local previous = weir.on_error(function(_, err)

@@ -90,6 +90,17 @@ describe("weir.run_paused", function()
     assert.equal(10, elapsed())
   end))
 
+  it("takes a timer made before it at its word, and gives it back", function()
+    local timer = weir.after(1000)
+    weir.run_paused(function()
+      assert.is_true(math.abs(timer:deadline() - weir.now() - 1000) < 10)
+      weir.sleep(400)
+      assert.is_true(math.abs(timer:deadline() - weir.now() - 600) < 10)
+      assert.is_false(timer:is_elapsed())
+    end)
+    assert.is_true(math.abs(timer:deadline() - weir.now() - 600) < 10)
+  end)
+
   it("is the wall clock again afterwards", function()
     weir.run_paused(function() weir.sleep(5) end)
     weir.run(function()
@@ -661,6 +672,17 @@ describe("weir.timeout", function()
 
   it("raises outside a task where f waits", function()
     assert.is_false(pcall(weir.timeout, 1, function() weir.sleep(1) end))
+  end)
+
+  it("works anywhere where f does not wait", function()
+    local function now() return "now" end
+    assert.same({ true, "now" }, { weir.timeout(1, now) })
+    weir.run_paused(function()
+      assert.same({ true, "now" }, { coroutine.wrap(weir.timeout)(1, now) })
+      local r
+      string.gsub("x", "x", function() r = { weir.timeout(1, now) } end)
+      assert.same({ true, "now" }, r)
+    end)
   end)
 
   it("on a plain coroutine.yield in f raises", failing(function()

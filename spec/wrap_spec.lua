@@ -461,6 +461,14 @@ describe("the coroutine of a waiting task", function()
       seen()
       weir.sleep(1)
     end,
+    ["its own, with a weir.wrap inside"] = function(seen)
+      seen()
+      weir.wrap(function() weir.sleep(1) end)()
+    end,
+    ["its own, with a weir.timeout inside"] = function(seen)
+      seen()
+      weir.timeout(2, function() weir.sleep(1) end)
+    end,
     ["that of a weir.wrap"] = function(seen)
       weir.wrap(function()
         seen()
