@@ -56,6 +56,8 @@ build = {
     ["weir.stream.sources"] = "lua/weir/stream/sources.lua",
     ["weir.stream.timed"] = "lua/weir/stream/timed.lua",
     ["weir.stream.wait"] = "lua/weir/stream/wait.lua",
+    ["weir.test"] = "lua/weir/test.lua",
+    ["weir.trace"] = "lua/weir/trace.lua",
   },
 }
 

@@ -34,7 +34,9 @@ weir_Link *weirL_explore_next (Scheduler *S) {
   chosen = weirL_random(S, n);
   for (x = first; ; x = x->next)
     if ((x == first || !gave_way(S, weir_container(x, Task, ready))) && chosen-- == 0) break;
-  S->order = (S->order ^ weir_container(x, Task, ready)->id) * 0x9e3779b97f4a7c15u + n;
+  t = weir_container(x, Task, ready);
+  if (S->main != NULL) S->order ^= t->id - S->main->id;
+  S->order = S->order * 0x9e3779b97f4a7c15u + n;
   S->order ^= S->order >> 29;
   return x;
 }

@@ -385,7 +385,7 @@ static int sample (lua_State *L, Scheduler *S, uint32_t n) {
 static int look_plain (lua_State *L, Scheduler *S, uint32_t n) {
   uint32_t i, ready = 0, chosen = 0;
   const Op *op = NULL, *its;
-  if (n >= SAMPLED_FROM && S->sampled == lua_topointer(L, 1) && S->sampled_length == n) {
+  if (n >= SAMPLED_FROM && !S->explore && S->sampled == lua_topointer(L, 1) && S->sampled_length == n) {
     int r = sample(L, S, n);
     if (r != WEIR_PENDING) return r;
   }
@@ -420,6 +420,32 @@ static uint32_t array_length (lua_State *L) {
   return 0;
 }
 
+/* The same for keys of any kind while orders are explored: in an order of keys that
+** does not depend on where they lie in memory. */
+WEIR_COLD static bool look_explored (lua_State *L, Scheduler *S, bool *enabled,
+                                     bool *composite) {
+  uint32_t ready = 0;
+  lua_Integer i, n;
+  int keys;
+  weirL_explore_keys(L);
+  keys = lua_gettop(L);
+  n = (lua_Integer)lua_rawlen(L, keys);
+  lua_pushnil(L);                               /* keys; chosen */
+  for (i = 1; i <= n; i++) {
+    lua_rawgeti(L, keys, i);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, 1);                           /* keys; chosen; key; branch */
+    if (look(L, enabled, composite) && (++ready == 1 || weirL_random(S, ready) == 0)) {
+      lua_pushvalue(L, -1);
+      lua_replace(L, -3);
+    }
+    lua_pop(L, 1);
+  }
+  lua_replace(L, keys);                         /* chosen */
+  if (ready == 0) lua_pop(L, 1);
+  return ready > 0;
+}
+
 /* Look at every branch. Pushes the key of the one drawn, if any is ready. */
 static bool look_all (lua_State *L, Scheduler *S, int mode, uint32_t n, bool *enabled,
                       bool *composite) {
@@ -444,6 +470,7 @@ static bool look_all (lua_State *L, Scheduler *S, int mode, uint32_t n, bool *en
     lua_pushinteger(L, chosen);
     return true;
   }
+  if (WEIR_UNLIKELY(S->explore)) return look_explored(L, S, enabled, composite);
   lua_pushnil(L);                               /* chosen */
   lua_pushnil(L);
   while (lua_next(L, 1)) {                      /* chosen; key; branch */

@@ -88,32 +88,6 @@ static void free_line (Trace *t, Line *l) {
   trace_realloc(t, l, sizeof *l, 0);
 }
 
-/* Forget the channels and receivers that the last walk did not meet; with `all`
-** every one. */
-static void forget (Trace *t, bool all) {
-  size_t b;
-  for (b = 0; b < BUCKETS; b++) {
-    Line **l = &t->lines[b];
-    Seen **s = &t->seen[b];
-    while (*l != NULL) {
-      Line *x = *l;
-      if (!all && x->mark == t->mark) l = &x->next;
-      else {
-        *l = x->next;
-        free_line(t, x);
-      }
-    }
-    while (*s != NULL) {
-      Seen *x = *s;
-      if (!all && x->mark == t->mark) s = &x->next;
-      else {
-        *s = x->next;
-        trace_realloc(t, x, sizeof *x, 0);
-      }
-    }
-  }
-}
-
 /* ---- writing -------------------------------------------------------------- */
 
 static double trace_now (const Trace *t) { return weirL_os_now() - t->start; }
@@ -180,6 +154,35 @@ static void put_flow_end (const Trace *t, const char *phase, const Line *l, uint
           phase[0] == 'f' ? "\"bp\":\"e\"," : "");
   put_time(t, "ts", at);
   fputc('}', t->file);
+}
+
+/* Forget the channels and receivers that the last walk did not meet; with `all`
+** every one. */
+static void forget (Trace *t, bool all) {
+  size_t b;
+  for (b = 0; b < BUCKETS; b++) {
+    Line **l = &t->lines[b];
+    Seen **s = &t->seen[b];
+    while (*l != NULL) {
+      Line *x = *l;
+      bool had = x->len > 0;
+      if (!all && x->mark == t->mark) l = &x->next;
+      else {
+        *l = x->next;
+        x->len = 0;
+        if (had) put_counter(t, x, t->at);      /* what it held is gone */
+        free_line(t, x);
+      }
+    }
+    while (*s != NULL) {
+      Seen *x = *s;
+      if (!all && x->mark == t->mark) s = &x->next;
+      else {
+        *s = x->next;
+        trace_realloc(t, x, sizeof *x, 0);
+      }
+    }
+  }
 }
 
 /* ---- what was sent and received ------------------------------------------- */
@@ -514,11 +517,11 @@ static int finish_trace (Trace *t) {
   int failed = 0;
   if (t->file == NULL) return 0;
   close_slice(t, "goes on", NULL);
+  forget(t, true);
   fputs("\n]\n", t->file);
   if (ferror(t->file)) failed = EIO;
   if (fclose(t->file) != 0) failed = errno;
   t->file = NULL;
-  forget(t, true);
   trace_realloc(t, t->named, t->nnamed * sizeof(uint32_t), 0);
   trace_realloc(t, t->hashes, t->nnamed * sizeof(uint32_t), 0);
   t->named = t->hashes = NULL;
