@@ -547,5 +547,79 @@ describe("cut short at random", function()
         assert.is_true(answered > 20)
       end)
     end)
+
+    for kind, make in pairs {
+      mpsc = function() return weir.mpsc(1) end,
+      mpmc = function() return weir.mpmc(1) end,
+      oneshot = weir.oneshot,
+      watch = function() return weir.watch(0) end,
+      broadcast = function() return weir.broadcast(1) end,
+      ["waiting broadcast"] = function() return weir.broadcast(1, { overflow = "wait" }) end,
+    } do
+      it("a task survives that a " .. kind .. " is lost under it (seed " .. seed .. ")", function()
+        local roll = dice(seed)
+        weir.run_paused(function()
+          for _ = 1, 10 do
+            local handles, tasks = {}, {}
+            handles[1], handles[2] = make()
+            for i = 1, 2 do
+              local h = handles[i]
+              if h.clone then handles[i + 2] = h:clone() end
+            end
+            -- Whatever its handle can wait for, in tasks that nobody helps.
+            for _, h in pairs(handles) do
+              local ways = {
+                function() weir.select { weir.closed(h), weir.after(0.002) } end,
+                function() weir.select { h, weir.after(0.002) } end,
+                function() weir.select { { h, 1 }, weir.after(0.002) } end,
+                function() h:closed() end,
+                function() h:recv() h:recv(0.001) end,
+                function() h:changed(0.001) h:changed() end,
+                function() h:send(1) h:send(2) h:send(3, 0.001) end,
+                function() h:call {} end,
+                function() return h:reserve(), h:reserve() end,
+                function() local r = h:reservation() weir.select { h:reservation() } return r end,
+                function() for _ in h do weir.yield() end end,
+              }
+              for _ = 1, 3 do
+                local way = ways[roll(#ways)]
+                tasks[#tasks + 1] = weir.spawn(function() pcall(way) end)
+              end
+            end
+            for _ = 1, 12 do
+              local i = roll(4)
+              local h = handles[i]
+              local what = roll(8)
+              if what == 1 then weir.yield()
+              elseif what == 2 then collectgarbage()
+              elseif what == 3 and roll(2) == 1 then tasks[roll(#tasks)]:abort()
+              elseif h and what == 4 then h:drop() handles[i] = nil
+              elseif h and what == 5 then pcall(function() handles[i] = h:move() end)
+              elseif h and what >= 6 then pcall(h.try_recv or h.try_send or h.send, h, 5)
+              elseif what == 3 then handles[i] = nil
+              end
+            end
+            if roll(2) == 1 then
+              for i = 1, 4 do
+                local h = handles[i]
+                if h then pcall(h.try_recv or h.try_send or h.send, h, 6) end
+              end
+              for i = 1, 4 do
+                if handles[i] then handles[i]:drop() end
+              end
+            end
+            handles = nil
+            collectgarbage()
+            weir.sleep(0.01)
+            for _, task in ipairs(tasks) do
+              task:abort()
+              local ok, err = task:join()
+              assert.is_true(ok or err == "aborted")
+            end
+            assert.is_nil(handles)
+          end
+        end)
+      end)
+    end
   end
 end)
