@@ -82,11 +82,11 @@ local function compare(recorded_path, counted_path, toolchain)
   return grew == 0
 end
 
--- What a loop costs with empty functions, and what weir adds to it.
+-- What a loop costs with functions that only carry the value, and what weir adds to it.
 local function beside(counted_path, hollow_path)
   local counted, order = table_of(counted_path)
   local hollow = table_of(hollow_path)
-  print "| instructions per operation | empty functions | weir | weir adds | Lua API calls |"
+  print "| instructions per operation | carrying the value alone | weir | weir adds | Lua API calls |"
   print "| --- | ---: | ---: | ---: | ---: |"
   for _, question in ipairs(order) do
     local w, h = counted[question], hollow[question]

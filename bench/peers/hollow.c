@@ -1,36 +1,40 @@
 /* SPDX-License-Identifier: MIT
 **
-** hollow.c -- the module's shape with nothing in it.
+** hollow.c -- the module's shape with next to nothing in it.
 **
 ** Not a peer but a measure: what remains of each question when every function
-** of weir is replaced by one that does next to nothing. A channel is two
-** counters, a message is the number of the next receive; nothing is checked,
-** queued, owned, closed or woken. A task that cannot go on gives way and looks
-** again when its turn comes. What a question costs here is what the interpreter
-** costs: loop, method calls, switches. What weir costs beyond it is weir's own.
+** of weir is replaced by one that only carries the value. A channel is a ring
+** of user values and two counters; nothing is checked, owned, lined up, closed,
+** cut short or timed. A task that cannot go on gives way and looks again when
+** its turn comes. What a question costs here is what the interpreter costs:
+** loop, method calls, switches, and a Lua value put where the collector sees
+** it. What weir costs beyond it is weir's own.
 */
 #include <stdlib.h>
 
 #include <lauxlib.h>
 #include <lua.h>
 
+/* its user values are a ring of messages */
 typedef struct Channel {
   lua_Integer sent, received, capacity;
 } Channel;
 
-/* an end of a channel; user value 1: the channel; of the channel: a message that is no number */
+/* an end of a channel, which is user value 1 */
 typedef struct End {
   Channel *c;
   lua_Integer at; /* broadcast and watch: how far this receiver is */
 } End;
 
 typedef struct Task {
-  Channel reply; /* of a call() */
   lua_State *co;
   struct Task *next, *joiner;
-  lua_Integer result;
-  int slot, done;
+  int slot, done, pass; /* pass: values on top of co for its next resume */
 } Task;
+
+typedef struct Reply { /* of a call() */
+  Task *task;
+} Reply;
 
 enum { SLOTS = 4096 };
 
@@ -49,11 +53,11 @@ static void make_ready (Task *t) {
 /* ---- tasks ---------------------------------------------------------------- */
 
 static int spawn (lua_State *L) {
-  Task *t = lua_newuserdatauv(L, sizeof *t, 0);
+  Task *t = lua_newuserdatauv(L, sizeof *t, 1); /* its result */
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_setmetatable(L, -2);
   t->joiner = NULL;
-  t->done = 0;
+  t->done = t->pass = 0;
   if (spares > 0) {
     t->slot = spare[--spares];
     t->co = coroutines[t->slot];
@@ -75,8 +79,14 @@ static int spawn (lua_State *L) {
   return 1;
 }
 
-static void finish (Task *t) {
-  t->result = lua_tointeger(t->co, -1);
+static void finish (lua_State *L, Task *t, int results) {
+  if (results > 0) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks);
+    lua_rawgeti(L, -1, t->slot + 1);
+    lua_xmove(t->co, L, 1);
+    lua_setiuservalue(L, -2, 1);
+    lua_pop(L, 2);
+  }
   t->done = 1;
   lua_settop(t->co, 0);
   spare[spares++] = t->slot;
@@ -92,14 +102,16 @@ static int run (lua_State *L) {
   lua_call(L, 1, 1);
   head = lua_touserdata(L, -1);
   while (!head->done) {
-    int got;
+    int got, pass;
     Task *t = first;
     if (t == NULL) return luaL_error(L, "nothing can run");
     first = t->next;
     if (first == NULL) last = &first;
     current = t;
-    switch (lua_resume(t->co, L, lua_status(t->co) == LUA_OK ? lua_gettop(t->co) - 1 : 0, &got)) {
-      case LUA_OK: finish(t); break;
+    pass = t->pass;
+    t->pass = 0;
+    switch (lua_resume(t->co, L, pass, &got)) {
+      case LUA_OK: finish(L, t, got); break;
       case LUA_YIELD: break;
       default: lua_xmove(t->co, L, 1); return lua_error(L);
     }
@@ -113,11 +125,10 @@ static int yield (lua_State *L) {
 }
 
 static int joined (lua_State *L, int status, lua_KContext k) {
-  Task *t = lua_touserdata(L, 1);
   (void)status;
   (void)k;
   lua_pushboolean(L, 1);
-  lua_pushinteger(L, t->result);
+  lua_getiuservalue(L, 1, 1);
   return 2;
 }
 
@@ -144,14 +155,36 @@ static End *push_end (lua_State *L, Channel *c, int channel, int kind) {
 
 static int channel (lua_State *L) {
   Channel *c;
-  lua_Integer capacity = luaL_optinteger(L, 1, 1);
-  lua_settop(L, 0);
-  c = lua_newuserdatauv(L, sizeof *c, 1);
+  lua_Integer capacity = lua_isinteger(L, 1) ? lua_tointeger(L, 1) : 1;
+  if (capacity < 1) capacity = 1; /* watch(0): the first value */
+  if (capacity > 4096) return luaL_error(L, "too large for this measure");
+  c = lua_newuserdatauv(L, sizeof *c, (int)capacity);
+  lua_replace(L, 1);
+  lua_settop(L, 1);
   c->sent = c->received = 0;
   c->capacity = capacity;
   push_end(L, c, 1, 1);
   push_end(L, c, 1, 2);
   return 2;
+}
+
+/* the value at index 2 goes into the ring */
+static void put (lua_State *L, Channel *c) {
+  lua_getiuservalue(L, 1, 1);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, (int)(c->sent % c->capacity) + 1);
+  c->sent++;
+  lua_pushboolean(L, 1);
+}
+
+/* the oldest value comes out of the ring of the end at index i, where nil stays */
+static void take (lua_State *L, int i, Channel *c) {
+  int slot = (int)(c->received % c->capacity) + 1;
+  lua_getiuservalue(L, i, 1);
+  lua_getiuservalue(L, -1, slot);
+  lua_pushnil(L);
+  lua_setiuservalue(L, -3, slot);
+  c->received++;
 }
 
 static int send_ (lua_State *L, int status, lua_KContext k) {
@@ -162,13 +195,7 @@ static int send_ (lua_State *L, int status, lua_KContext k) {
     make_ready(current);
     return lua_yieldk(L, 0, 0, send_);
   }
-  c->sent++;
-  if (lua_type(L, 2) == LUA_TTABLE) { /* a request: one at a time */
-    lua_getiuservalue(L, 1, 1);
-    lua_pushvalue(L, 2);
-    lua_setiuservalue(L, -2, 1);
-  }
-  lua_pushboolean(L, 1);
+  put(L, c);
   return 1;
 }
 
@@ -184,8 +211,7 @@ static int recv_ (lua_State *L, int status, lua_KContext k) {
     make_ready(current);
     return lua_yieldk(L, 0, 0, recv_);
   }
-  c->received++;
-  lua_pushinteger(L, c->received);
+  take(L, 1, c);
   return 1;
 }
 
@@ -193,52 +219,32 @@ static int end_recv (lua_State *L) {
   return recv_(L, 0, 0);
 }
 
-static int request_ (lua_State *L, int status, lua_KContext k) {
-  Channel *c = ((End *)lua_touserdata(L, 1))->c;
+static int answered (lua_State *L, int status, lua_KContext k) {
+  (void)L;
   (void)status;
   (void)k;
-  if (c->sent == c->received) {
-    make_ready(current);
-    return lua_yieldk(L, 0, 0, request_);
-  }
-  c->received++;
-  lua_getiuservalue(L, 1, 1);
-  lua_getiuservalue(L, -1, 1);
   return 1;
 }
 
-static int end_request (lua_State *L) {
-  return request_(L, 0, 0);
-}
-
-static int answer_ (lua_State *L, int status, lua_KContext k) {
-  Channel *c = (Channel *)k;
-  (void)status;
-  if (c->sent == c->received) {
-    make_ready(current);
-    return lua_yieldk(L, 0, k, answer_);
-  }
-  c->received++;
-  lua_pushinteger(L, c->received);
-  return 1;
-}
-
-/* tx:call(msg): an end of the task's own reply channel goes into the message, and the caller waits on it */
+/* tx:call(msg): an end that names this task goes into the message, and the task waits for the value */
 static int end_call (lua_State *L) {
-  Channel *c = &current->reply;
-  End *reply = lua_newuserdatauv(L, sizeof *reply, 1);
-  reply->c = c;
-  lua_pushvalue(L, lua_upvalueindex(1));
+  Channel *c = ((End *)lua_touserdata(L, 1))->c;
+  Reply *reply = lua_newuserdatauv(L, sizeof *reply, 0);
+  reply->task = current;
+  lua_pushvalue(L, lua_upvalueindex(3));
   lua_setmetatable(L, -2);
   lua_setfield(L, 2, "reply");
-  c->sent = c->received = 0;
-  c->capacity = 1;
-  ((End *)lua_touserdata(L, 1))->c->sent++;
-  lua_getiuservalue(L, 1, 1);
-  lua_insert(L, 2);
-  lua_setiuservalue(L, 2, 1);
-  make_ready(current);
-  return lua_yieldk(L, 0, (lua_KContext)c, answer_);
+  put(L, c);
+  return lua_yieldk(L, 0, 0, answered);
+}
+
+static int reply_send (lua_State *L) {
+  Task *t = ((Reply *)lua_touserdata(L, 1))->task;
+  lua_xmove(L, t->co, 1);
+  t->pass = 1;
+  make_ready(t);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* oneshot(): the receiver holds the channel, and the sender the receiver */
@@ -247,7 +253,7 @@ static int oneshot (lua_State *L) {
   End *tx = lua_newuserdatauv(L, sizeof *tx, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_setmetatable(L, 1);
-  rx = lua_newuserdatauv(L, sizeof *rx, 0);
+  rx = lua_newuserdatauv(L, sizeof *rx, 1); /* the message */
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_setmetatable(L, 2);
   rx->end.c = tx->c = &rx->channel;
@@ -256,6 +262,22 @@ static int oneshot (lua_State *L) {
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, 1, 1);
   return 2;
+}
+
+static int once_ (lua_State *L, int status, lua_KContext k) {
+  Channel *c = ((End *)lua_touserdata(L, 1))->c;
+  (void)status;
+  (void)k;
+  if (c->sent == 0) {
+    make_ready(current);
+    return lua_yieldk(L, 0, 0, once_);
+  }
+  lua_getiuservalue(L, 1, 1);
+  return 1;
+}
+
+static int end_once (lua_State *L) {
+  return once_(L, 0, 0);
 }
 
 static int end_clone (lua_State *L) {
@@ -275,8 +297,7 @@ static int end_subscribe (lua_State *L) {
 }
 
 static int end_tell (lua_State *L) { /* of a broadcast or a watch */
-  ((End *)lua_touserdata(L, 1))->c->sent++;
-  lua_pushboolean(L, 1);
+  put(L, ((End *)lua_touserdata(L, 1))->c);
   return 1;
 }
 
@@ -288,8 +309,9 @@ static int hear_ (lua_State *L, int status, lua_KContext k) {
     make_ready(current);
     return lua_yieldk(L, 0, 0, hear_);
   }
+  lua_getiuservalue(L, 1, 1);
+  lua_getiuservalue(L, -1, (int)(e->at % e->c->capacity) + 1);
   e->at++;
-  lua_pushinteger(L, e->at);
   return 1;
 }
 
@@ -297,10 +319,28 @@ static int end_hear (lua_State *L) {
   return hear_(L, 0, 0);
 }
 
+static int changed_ (lua_State *L, int status, lua_KContext k) {
+  End *e = lua_touserdata(L, 1);
+  (void)status;
+  (void)k;
+  if (e->at == e->c->sent) {
+    make_ready(current);
+    return lua_yieldk(L, 0, 0, changed_);
+  }
+  e->at = e->c->sent;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int end_changed (lua_State *L) {
+  return changed_(L, 0, 0);
+}
+
 static int end_latest (lua_State *L) {
   End *e = lua_touserdata(L, 1);
   e->at = e->c->sent;
-  lua_pushinteger(L, e->at);
+  lua_getiuservalue(L, 1, 1);
+  lua_getiuservalue(L, -1, 1);
   return 1;
 }
 
@@ -320,14 +360,14 @@ static int select_ (lua_State *L, int status, lua_KContext k) {
     lua_Integer i = (from + j) % n + 1;
     lua_rawgeti(L, 1, i);
     e = lua_touserdata(L, -1);
-    lua_pop(L, 1);
     if (e->c->sent != e->c->received) {
       from = i;
-      e->c->received++;
       lua_pushinteger(L, i);
-      lua_pushinteger(L, e->c->received);
+      take(L, -2, e->c);
+      lua_remove(L, -2); /* the channel */
       return 2;
     }
+    lua_pop(L, 1);
   }
   make_ready(current);
   return lua_yieldk(L, 0, 0, select_);
@@ -344,10 +384,11 @@ static const luaL_Reg sender[] = {
   {"send", end_send}, {"try_send", end_send}, {"clone", end_clone}, {"call", end_call}, {"close", nothing}, {NULL, NULL},
 };
 static const luaL_Reg receiver[] = {{"recv", end_recv}, {"try_recv", end_recv}, {NULL, NULL}};
-static const luaL_Reg server[] = {{"recv", end_request}, {NULL, NULL}};
+static const luaL_Reg once[] = {{"recv", end_once}, {NULL, NULL}};
+static const luaL_Reg reply[] = {{"send", reply_send}, {NULL, NULL}};
 static const luaL_Reg teller[] = {{"send", end_tell}, {"subscribe", end_subscribe}, {NULL, NULL}};
 static const luaL_Reg hearer[] = {
-  {"recv", end_hear}, {"changed", end_hear}, {"borrow_and_update", end_latest}, {"close", nothing}, {NULL, NULL},
+  {"recv", end_hear}, {"changed", end_changed}, {"borrow_and_update", end_latest}, {"close", nothing}, {NULL, NULL},
 };
 
 /* [-0, +1, m] */
@@ -367,7 +408,8 @@ static void set_maker (lua_State *L, const char *name, lua_CFunction make, const
     lua_getfield(L, -2, "__index");
     lua_pushvalue(L, -3);
     lua_pushvalue(L, -3);
-    lua_pushcclosure(L, tx[i].func, 2);
+    push_kind(L, reply);
+    lua_pushcclosure(L, tx[i].func, 3);
     lua_setfield(L, -2, tx[i].name);
     lua_pop(L, 1);
   }
@@ -394,8 +436,7 @@ int luaopen_bench_hollow (lua_State *L) {
   lua_pushcfunction(L, selecting);
   lua_setfield(L, -2, "select");
   set_maker(L, "mpsc", channel, sender, receiver);
-  set_maker(L, "requests", channel, sender, server);
-  set_maker(L, "oneshot", oneshot, sender, receiver);
+  set_maker(L, "oneshot", oneshot, sender, once);
   set_maker(L, "broadcast", channel, teller, hearer);
   set_maker(L, "watch", channel, teller, hearer);
   return 1;
