@@ -57,8 +57,10 @@ print("used after the move:", weir.run(used_after_move))
 
 --> output
 -- false
--- deadlock: ...
---   ... (waiting at examples/05-mistake-sender-left-alive.lua:11): waits in recv on mpsc.Receiver (open, 0 of 2 buffered)...
+-- deadlock: for ... in rx at examples/05-mistake-sender-left-alive.lua:11 waits for a sender that is still held by the task itself (variable tx)
+--   task 1 examples/05-mistake-sender-left-alive.lua:17 (waiting at examples/05-mistake-sender-left-alive.lua:11): waits in recv on mpsc.Receiver (open, 0 of 2 buffered), 1 sender on the other side
+--     mpsc.Sender owned by no task, variable tx of the task itself
+--   (WEIR_DEBUG=1 or weir.debug(true) shows where each handle was made)
 -- closed in time:	12
 -- moved:	12
--- used after the move:	false	sender was moved into task ... (spawned at examples/05-mistake-sender-left-alive.lua:44); pass tx:clone() to keep one	6
+-- used after the move:	false	sender was moved into task 11 (spawned at examples/05-mistake-sender-left-alive.lua:44); pass tx:clone() to keep one	6
