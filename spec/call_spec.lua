@@ -183,6 +183,21 @@ describe("mpsc.Sender:call", function()
     end
   end))
 
+  it("belongs to the task that gets it at last if the first one was aborted", in_task(function()
+    for _, make in ipairs { weir.mpsc, weir.mpmc, weir.unbounded } do
+      local tx, rx = make(2)
+      local first = later(function() rx:recv() end)
+      local call = weir.spawn(function() return tx:call { n = 1 } end)
+      weir.spawn(function() first:abort() end)
+      assert.is_false((first:join()))
+      local kept
+      join(weir.spawn(function() kept = rx:recv() end))
+      assert.equal(1, kept.n)
+      assert.same({ nil, "closed" }, { join(call) })
+      assert.equal("closed oneshot.Sender", weir.type(kept.reply))
+    end
+  end))
+
   it("is still answered after rx:close(), which leaves what is buffered", in_task(function()
     local tx, rx = weir.mpsc(1)
     local call = later(function() return tx:call {} end)
