@@ -37,6 +37,7 @@ build = {
     ["weir.actor.registry"] = "lua/weir/actor/registry.lua",
     ["weir.actor.supervise"] = "lua/weir/actor/supervise.lua",
     ["weir.actor.supervisor"] = "lua/weir/actor/supervisor.lua",
+    ["weir.console"] = "lua/weir/console.lua",
     ["weir.report"] = "lua/weir/report.lua",
     ["weir.report.culprit"] = "lua/weir/report/culprit.lua",
     ["weir.report.page"] = "lua/weir/report/page.lua",
