@@ -21,6 +21,7 @@ local LONGEST <const> = 2 ^ 31
 
 local current          -- the run that goes on
 local signal_users = 0 -- receivers of SIGINT: while there is one, the signal is theirs
+local dying = 0        -- programs that were killed and of whose end the system has not told yet
 
 local function close(handle)
   if not uv.is_closing(handle) then uv.close(handle) end
@@ -42,6 +43,11 @@ function loop.count_signal(name, by)
   if name ~= "sigint" then return end
   signal_users = signal_users + by
   if current then watch_interrupt(current) end
+end
+
+--- A program was killed (1) or has ended (-1).
+function loop.count_dying(by)
+  dying = dying + by
 end
 
 -- ## Turns
@@ -109,6 +115,7 @@ local function end_run(self)
   close(self.timer)
   close(self.interrupt)
   close(self.broken)
+  while dying > 0 do uv.run("once") end
   for _ = 1, 2 do uv.run("nowait") end -- handles closed by the tasks are let go
   if not ok then error(err, 0) end
 end

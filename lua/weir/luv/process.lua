@@ -5,6 +5,7 @@ local weir = require "weir"
 local core = require "weir.core"
 local uv = require "luv"
 local connection = require "weir.luv.connection"
+local loop = require "weir.luv.loop"
 
 local KIND <const> = "luv.Process"
 local NAMES <const> = { "stdin", "stdout", "stderr" }
@@ -44,7 +45,11 @@ end
 
 -- A program does not outlive who started it.
 local function drop(s)
-  if not s.exited:is_cancelled() then uv.process_kill(s.process, "sigkill") end
+  if not s.exited:is_cancelled() then
+    uv.process_kill(s.process, "sigkill")
+    s.dying = true
+    loop.count_dying(1)
+  end
   for _, pipe in pairs(s.pipes) do pipe:drop() end
 end
 
@@ -75,6 +80,7 @@ local function start(path, options, stdio, s)
   request.stdio = stdio
   return uv.spawn(path, request, function(code, signal)
     uv.close(s.process)
+    if s.dying then loop.count_dying(-1) end
     s.exited:cancel { code = code, signal = signal }
   end)
 end
