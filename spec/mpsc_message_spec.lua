@@ -84,6 +84,26 @@ describe("a message on its way to a task that waits", function()
     assert.same({ 1, 2, 3 }, drain(rx))
   end))
 
+  it("is first again wherever in its store it was, however much came after it", in_task(function()
+    for _, make in ipairs { weir.mpsc, weir.mpmc, weir.unbounded } do
+      for _, after in ipairs { 0, 1, 2, 14, 15, 63, 299 } do
+        local tx, rx = make(300)
+        for shift = 1, 40 do
+          local task = later(function() rx:recv() end)
+          for i = 0, after do assert(tx:try_send(i)) end
+          task:abort()
+          task:join()
+          assert(#rx == after + 1)
+          for i = 0, after do assert(rx:try_recv() == i) end
+          -- Another place of the ring next time, sometimes in another block.
+          for i = 1, shift * 3 do tx:try_send(i) end
+          drain(rx)
+        end
+        assert.is_true(rx:is_empty())
+      end
+    end
+  end))
+
   it("stays alive if it is a handle and the task is aborted", in_task(function()
     local tx, rx = weir.mpsc(1)
     local reply, answer = weir.oneshot()

@@ -693,6 +693,17 @@ describe("mpsc stats", function()
     assert.equal(2, other:stats().senders)
   end)
 
+  it("after the drop of the receiver know of nothing buffered and nothing received", function()
+    local tx, rx = weir.mpsc(4)
+    for i = 1, 3 do tx:try_send(i) end
+    rx:try_recv()
+    rx:drop()
+    local s = tx:stats()
+    assert.equal(0, s.len)
+    assert.equal(1, s.received)
+    assert.equal(3, s.sent)
+  end)
+
   it("count the senders in line", in_task(function()
     local tx, rx = full_channel()
     later(function() tx:send("a") end)
