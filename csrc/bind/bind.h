@@ -12,6 +12,8 @@
 #ifndef WEIR_BIND_H
 #define WEIR_BIND_H
 
+#include <stdio.h>
+
 #include <lua.h>
 #include <lauxlib.h>
 #include <lualib.h>
@@ -84,7 +86,7 @@ typedef struct Handle {
   Object o;
   void *end;                      /* the channel (or the like) */
   union {
-    weir_Link owned;              /* in its owner's list, or the scheduler's `loose` */
+    weir_Link owned;              /* in its owner's list, or alone (listing: in `loose`) */
     struct {                      /* when spent: */
       uint32_t how;               /* an enum Spent */
       uint32_t task, place;       /* SPENT_TASK: which, and where it was spawned */
@@ -166,6 +168,9 @@ enum { PLACES = 64, BUDGET = 128, IDLE_MAX = 1024 };
 /* Why the plain loop of turns stops: main has ended, or turns are watched. */
 enum Halt { HALT_DONE = 1, HALT_WATCHED = 2 };
 
+/* Who wants to see the handles that no task owns. */
+enum Listing { LISTING_DEBUG = 1, LISTING_TRACE = 2, LISTING_CONSOLE = 4 };
+
 /* user values of the scheduler */
 enum { UV_THREADS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
        UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_METAS,  /* .. UV_METAS + KINDS - 1 */
@@ -202,7 +207,8 @@ typedef struct Scheduler {
   lua_State *doomed;              /* its stack: handles to be dropped in their turn */
   bool dropping;                  /* a drop that may meet others goes on */
   uint32_t collected;             /* live handles that the collector dropped */
-  weir_Link loose;                /* live handles that no task owns */
+  uint8_t listing;                /* bits of enum Listing; 0: no list of what is nobody's */
+  weir_Link loose;                /* listing: live handles that no task owns */
   uint64_t random[2];             /* of select; math.random is left alone */
   lua_State *main_L;              /* the state's main thread: where a signal sets a hook */
   lua_Hook hook;                  /* of the state, as last seen: a new one is an interrupt */
@@ -592,6 +598,7 @@ const weir_Broadcast *weirL_broadcast_kernel (const void *end);
 const Mpsc *weirL_reservation_channel (const Handle *h);
 
 /* snapshot.c */
+void weirL_find_handles (lua_State *L);
 void weirL_open_snapshot (lua_State *L, int S);
 
 /* trace.c */
@@ -610,6 +617,7 @@ void weirL_open_explore (lua_State *L, int S);
 double weirL_os_now (void);
 void weirL_os_sleep (double seconds, bool (*stay_awake) (void *), void *arg);
 uint64_t weirL_os_seed (void);
+bool weirL_os_terminal (FILE *f, int *columns, int *rows);
 
 /* arguments: as luaL_check..., but the function always has a name */
 int weirL_argerror (lua_State *L, int arg, const char *why);

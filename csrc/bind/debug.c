@@ -27,9 +27,20 @@ static int type (lua_State *L) {
 static int debug (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
   bool before = S->debug;
-  if (!lua_isnone(L, 1)) S->debug = lua_toboolean(L, 1);
+  if (!lua_isnone(L, 1)) {
+    S->debug = lua_toboolean(L, 1);
+    S->listing = (uint8_t)((S->listing & ~LISTING_DEBUG) | (S->debug ? LISTING_DEBUG : 0));
+  }
   lua_pushboolean(L, before);
   return 1;
+}
+
+/* core.listing(on): the console looks, or looks no more */
+static int listing (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  S->listing = (uint8_t)((S->listing & ~LISTING_CONSOLE) |
+                         (lua_toboolean(L, 1) ? LISTING_CONSOLE : 0));
+  return 0;
 }
 
 /* ---- what is noted while weir.debug is on -------------------------------- */
@@ -156,6 +167,16 @@ static const char *status_word (const Task *t) {
   return t->status == WAITING && !weir_list_empty(&t->ready) ? "ready" : words[t->status];
 }
 
+/* core.terminal(file) -> columns, rows; nil if it is no terminal, or closed */
+static int terminal (lua_State *L) {
+  const luaL_Stream *f = (luaL_Stream *)luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  int columns, rows;
+  if (f->closef == NULL || !weirL_os_terminal(f->f, &columns, &rows)) return 0;
+  lua_pushinteger(L, columns);
+  lua_pushinteger(L, rows);
+  return 2;
+}
+
 /* ---- the report ---------------------------------------------------------- */
 
 /* The least that can be said, if weir.report cannot. [-0, +1, m] */
@@ -210,8 +231,11 @@ static int on_report (lua_State *L) {
 
 void weirL_open_debug (lua_State *L, int S) {
   static const luaL_Reg functions[] = {{"type", type}, {"debug", debug},
-    {"on_report", on_report}, {NULL, NULL}};
+    {"on_report", on_report}, {"terminal", terminal},
+    {"listing", listing}, {NULL, NULL}};
   const char *env = getenv("WEIR_DEBUG");
+  Scheduler *sched = (Scheduler *)lua_touserdata(L, S);
   weirL_setfuncs(L, S, functions);
-  ((Scheduler *)lua_touserdata(L, S))->debug = env != NULL && strcmp(env, "1") == 0;
+  sched->debug = env != NULL && strcmp(env, "1") == 0;
+  if (sched->debug) sched->listing = LISTING_DEBUG;
 }

@@ -8,7 +8,7 @@
 ** U1  a live object's first word is its tag, and its size is its kind's; what is
 **     finalised is spent before, so freed memory never looks like a live handle
 ** U5  a spent handle that a task waits through still anchors its channel
-** U2  a live handle is in exactly one list: its owner's, or the scheduler's `loose`
+** U2  a live handle is in its owner's list, or alone (listing: in `loose`)
 ** U3  whoever waits through a handle is told when it is spent
 ** U4  what a task owns it holds weakly: the collector may drop it earlier
 **
@@ -243,6 +243,14 @@ void *weirL_new (lua_State *L, Scheduler *S, KindId k, size_t size, int nuv) {
   return o;
 }
 
+/* The handle, in no list, is nobody's. Only while somebody looks is there a list of those:
+** when not even a finaliser can be called for want of memory, Lua frees the
+** handle all the same, and a list would lead to it. */
+static void loosen (Scheduler *S, Handle *h) {
+  weir_list_init(&h->u.owned);
+  if (WEIR_UNLIKELY(S->listing)) weir_list_append(&S->loose, &h->u.owned);
+}
+
 /* A handle for `end`, the object at index end_i; nobody's. [-0, +1, m] */
 Handle *weirL_handle_new (lua_State *L, Scheduler *S, KindId k, int end_i, void *end) {
   Handle *h;
@@ -255,7 +263,7 @@ Handle *weirL_handle_new (lua_State *L, Scheduler *S, KindId k, int end_i, void 
   if (WEIR_UNLIKELY(S->debug)) weirL_note_made(L);
   weirL_pushmeta(L, S, k);
   h->end = end;
-  weir_list_append(&S->loose, &h->u.owned);
+  loosen(S, h);
   h->o.tag = TAG_LIVE | (uint32_t)k;
   lua_setmetatable(L, -2);
   return h;
@@ -288,7 +296,7 @@ void weirL_handle_own (lua_State *L, Scheduler *S, Handle *h, int i) {
 void weirL_handle_disown (lua_State *L, Scheduler *S, Handle *h) {
   (void)L;
   weir_list_remove(&h->u.owned);
-  weir_list_append(&S->loose, &h->u.owned);
+  loosen(S, h);
 }
 
 /* The handle leaves its list and says from now on how it was spent. */
@@ -413,8 +421,7 @@ void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,
   memcpy(f, h, weirL_kinds[weirL_kindof(&h->o)].size);
   f->o.tag = tag;
   f->o.waits = 0;
-  weir_list_init(&f->u.owned);
-  weir_list_append(&S->loose, &f->u.owned);
+  loosen(S, f);
   h->end = NULL;
   if (to != NULL) {
     h->u.spent.task = to->id;

@@ -16,6 +16,7 @@
 #if defined(_WIN32)
 
 #define WIN32_LEAN_AND_MEAN
+#include <io.h>
 #include <windows.h>
 
 double weirL_os_now (void) {
@@ -37,10 +38,21 @@ uint64_t weirL_os_seed (void) {
   return (uint64_t)t.QuadPart * 0x9e3779b97f4a7c15u ^ GetCurrentProcessId();
 }
 
+/* Is it a terminal, and how large? */
+bool weirL_os_terminal (FILE *f, int *columns, int *rows) {
+  CONSOLE_SCREEN_BUFFER_INFO info;
+  HANDLE h = (HANDLE)_get_osfhandle(_fileno(f));
+  if (!GetConsoleScreenBufferInfo(h, &info)) return false;
+  *columns = info.srWindow.Right - info.srWindow.Left + 1;
+  *rows = info.srWindow.Bottom - info.srWindow.Top + 1;
+  return true;
+}
+
 #else
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/select.h>
 #include <time.h>
 #include <unistd.h>
@@ -73,6 +85,22 @@ uint64_t weirL_os_seed (void) {
   clock_gettime(CLOCK_REALTIME, &t);
   return ((uint64_t)t.tv_sec << 32 ^ (uint64_t)t.tv_nsec) * 0x9e3779b97f4a7c15u ^
          (uint64_t)getpid();
+}
+
+/* Is it a terminal, and how large? */
+bool weirL_os_terminal (FILE *f, int *columns, int *rows) {
+  struct winsize size;
+  int fd = fileno(f);
+  if (fd < 0 || !isatty(fd)) return false;
+  if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
+    *columns = 80;
+    *rows = 24;
+  }
+  else {
+    *columns = size.ws_col;
+    *rows = size.ws_row;
+  }
+  return true;
 }
 
 #endif

@@ -4,7 +4,7 @@
 **
 **   core.snapshot(deep) -> {
 **     tasks    = { { id, name, status, where, branches = { { op, kind, ... } } }, ... }
-**     handles  = { { id, kind, channel, owner, made, ... }, ... }
+**     handles  = { { id, kind, channel, owner, made, ... }, ... }   as far as known
 **     channels = { { id, kind, len, capacity, ... }, ... }
 **     holders  = { [handle] = { { task, name }, ... } }      deep: found on stacks
 **   }
@@ -14,6 +14,10 @@
 **
 ** D2  while the picture is taken the collector is stopped: no finaliser unlinks
 **     what is being walked
+**
+** What no task owns is listed only while somebody looks (S->listing); else it is
+** known as far as it stands in a variable. The numbers of a channel are right in
+** any case.
 **
 ** (One file, though long: one walk, and each kind of thing has its few fields.)
 */
@@ -176,14 +180,16 @@ static void append (lua_State *L) {
 }
 
 static void select_branches (lua_State *L, lua_State *co, const Task *t, const char *own) {
-  uint32_t b;
-  for (b = 0; b < t->parking.nbranch; b++) {
-    int at = BASE + (int)b * GROUP;
-    const Op *op = (const Op *)lua_touserdata(co, at + FLAGS);
-    if (op == NULL || lua_gettop(co) < at + FLAGS) continue;
-    add_branch(L, co, at + OBJECT, op->name, &t->parking.branch[b], own);
-    lua_pushvalue(co, at + KEY);
-    lua_xmove(co, L, 1);
+  uint32_t b, n = t->parking.nbranch;
+  bool plain = lua_gettop(co) < BASE - 1 + GROUP * (int)n;
+  for (b = 0; b < n && lua_checkstack(co, 2); b++) {
+    Standing s = standing(co, plain, b);
+    add_branch(L, co, s.object, s.op->name, &t->parking.branch[b], own);
+    if (plain) lua_pushinteger(L, (lua_Integer)b + 1);
+    else {
+      lua_pushvalue(co, s.key);
+      lua_xmove(co, L, 1);
+    }
     lua_setfield(L, -2, "key");
     append(L);
   }
@@ -344,7 +350,7 @@ static const void *channel_of (const Handle *h) {
 }
 
 /* indices of the tables that a walk fills */
-typedef struct Tables { int handles, channels, seen, parkings; } Tables;
+typedef struct Tables { int handles, channels, seen, parkings, known, holders; } Tables;
 
 /* The channel of a handle, if it was not seen before. [-0, +0, m] */
 static void add_channel (lua_State *L, const Handle *h, const Tables *at) {
@@ -400,39 +406,70 @@ static void look_up (lua_State *L, const Handle *h) {
   lua_pop(L, 2);
 }
 
-/* Append the live handles of a list, owned by task `owner` (0: by nobody). */
+/* Append a live handle, owned by task `owner` (0: by nobody), if it is new. */
+static void add_handle (lua_State *L, const Handle *h, uint32_t owner, const Tables *at) {
+  KindId k = weirL_kindof(&h->o);
+  bool known = lua_rawgetp(L, at->known, h) != LUA_TNIL;
+  lua_pop(L, 1);
+  if (known) return;
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, at->known, h);
+  lua_createtable(L, 0, 6);
+  set_pointer(L, "id", h);
+  set_string(L, "kind", weirL_kinds[k].name);
+  set_pointer(L, "channel", channel_of(h));
+  if (owner != 0) set_integer(L, "owner", owner);
+  if (k == MPSC_PERMIT || k == SEMAPHORE_PERMIT)
+    set_integer(L, "permits", ((const Permit *)h)->n);
+  if (k == BROADCAST_RECEIVER)
+    set_integer(L, "behind", (lua_Integer)(weirL_broadcast_kernel(h->end)->tail -
+                                           ((const BroadcastReceiver *)h)->cursor));
+  look_up(L, h);
+  lua_rawseti(L, at->handles, (lua_Integer)lua_rawlen(L, at->handles) + 1);
+  add_channel(L, h, at);
+}
+
+/* Append the live handles of a list. */
 static void add_handles (lua_State *L, const weir_Link *list, uint32_t owner,
                          const Tables *at) {
   const weir_Link *x;
-  for (x = list->next; x != list; x = x->next) {
-    const Handle *h = weir_container(x, const Handle, u.owned);
-    KindId k = weirL_kindof(&h->o);
-    lua_createtable(L, 0, 6);
-    set_pointer(L, "id", h);
-    set_string(L, "kind", weirL_kinds[k].name);
-    set_pointer(L, "channel", channel_of(h));
-    if (owner != 0) set_integer(L, "owner", owner);
-    if (k == MPSC_PERMIT || k == SEMAPHORE_PERMIT)
-      set_integer(L, "permits", ((const Permit *)h)->n);
-    if (k == BROADCAST_RECEIVER)
-      set_integer(L, "behind", (lua_Integer)(weirL_broadcast_kernel(h->end)->tail -
-                                             ((const BroadcastReceiver *)h)->cursor));
-    look_up(L, h);
-    lua_rawseti(L, at->handles, (lua_Integer)lua_rawlen(L, at->handles) + 1);
-    add_channel(L, h, at);
+  for (x = list->next; x != list; x = x->next)
+    add_handle(L, weir_container(x, const Handle, u.owned), owner, at);
+}
+
+/* The channels that a task waits for. */
+static void add_waits (lua_State *L, const Scheduler *S, const Task *t, const Tables *at) {
+  uint32_t i;
+  if (t->status != WAITING) return;
+  for (i = 0; i < t->parking.nbranch; i++) {
+    const Handle *h = (const Handle *)t->parking.branch[i].through;
+    if (h != NULL && weirL_live(h)) add_channel(L, h, at);
+  }
+  if (t->calling) {
+    const Handle *h = (const Handle *)lua_touserdata(innermost(S, t), TX);
+    if (h != NULL && weirL_live(h)) add_channel(L, h, at);
   }
 }
 
 /* ---- who holds what, as far as stacks tell ------------------------------- */
 
-typedef struct Search { lua_State *L; int holders; uint32_t task; } Search;
+typedef struct Search {
+  lua_State *L;
+  Scheduler *S;
+  const Tables *at;
+  int holders;
+  uint32_t task;
+} Search;
 
 /* The handle on top of L is held by the searched task, in a variable. */
 static void add_holder (const Search *s, const char *name, const char *field) {
   lua_State *L = s->L;
-  const Handle *h = weirL_handle(L, -1);
+  Handle *h = weirL_handle(L, -1);
   lua_Integer i, n;
   if (h == NULL || !weirL_live(h)) return;
+  if (s->S->listing && weir_list_empty(&h->u.owned))    /* made before there was a list */
+    weir_list_append(&s->S->loose, &h->u.owned);
+  add_handle(L, h, 0, s->at);
   if (lua_rawgetp(L, s->holders, h) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
@@ -497,12 +534,14 @@ static void search (Search *s, lua_State *co, const char *own) {
   }
 }
 
-/* Set `holders` in the table on top. [-0, +0, m] */
-static void set_holders (lua_State *L, const Scheduler *S, const Task **all,
-                         const char *own) {
-  Search s = {NULL, 0, 0};
+/* Set `holders` in the table on top; add the handles that are found. [-0, +0, m] */
+static void set_holders (lua_State *L, Scheduler *S, const Task **all, const char *own,
+                         const Tables *at) {
+  Search s = {NULL, NULL, NULL, 0, 0};
   lua_newtable(L);
   s.L = L;
+  s.S = S;
+  s.at = at;
   s.holders = lua_gettop(L);
   for (; *all != NULL; all++) {
     const Frame *f = (*all)->frames;
@@ -513,7 +552,7 @@ static void set_holders (lua_State *L, const Scheduler *S, const Task **all,
   }
   s.task = 0;                                   /* what runs the scheduler */
   search(&s, S->main_L, own);
-  lua_setfield(L, -2, "holders");
+  lua_replace(L, at->holders);
 }
 
 /* ---- the picture --------------------------------------------------------- */
@@ -525,19 +564,18 @@ static int take (lua_State *L) {
   bool deep = lua_toboolean(L, 1);
   const Task **all, **p;
   Tables at;
-  int picture;
+  int picture, i;
   lua_settop(L, 1);
   all = all_tasks(L, S);
   lua_newtable(L);
   picture = lua_gettop(L);
-  lua_newtable(L);
-  lua_newtable(L);
-  lua_newtable(L);
-  lua_newtable(L);
+  for (i = 0; i < 6; i++) lua_newtable(L);
   at.parkings = picture + 1;
   at.seen = picture + 2;
-  at.handles = picture + 3;
-  at.channels = picture + 4;
+  at.known = picture + 3;
+  at.holders = picture + 4;
+  at.handles = picture + 5;
+  at.channels = picture + 6;
   for (p = all; *p != NULL; p++) {
     lua_pushinteger(L, (*p)->id);
     lua_rawsetp(L, at.parkings, &(*p)->parking);
@@ -550,14 +588,16 @@ static int take (lua_State *L) {
     add_handles(L, &(*p)->owned, (*p)->id, &at);
     for (f = (*p)->frames; f != NULL; f = f->outer)
       if (f->kind != FRAME_WRAP) add_handles(L, &f->owned, (*p)->id, &at);
+    add_waits(L, S, *p, &at);
   }
   lua_setfield(L, picture, "tasks");
   add_handles(L, &S->loose, 0, &at);
+  if (deep) set_holders(L, S, all, own, &at);
   lua_settop(L, at.channels);
   lua_setfield(L, picture, "channels");
   lua_setfield(L, picture, "handles");
+  lua_setfield(L, picture, "holders");
   lua_settop(L, picture);
-  if (deep) set_holders(L, S, all, own);
   set_bool(L, "debug", S->debug);
   set_integer(L, "collected", S->collected);
   set_bool(L, "quiet", S->main != NULL && weir_list_empty(&S->ready) &&
@@ -579,6 +619,14 @@ static int snapshot (lua_State *L) {
   status = lua_pcall(L, 1, 1, 0);
   if (runs) lua_gc(L, LUA_GCRESTART);
   return status == LUA_OK ? 1 : lua_error(L);
+}
+
+/* What is nobody's and was made before there was a list of it is listed from now on,
+** as far as it is found. [-0, +0, m] */
+void weirL_find_handles (lua_State *L) {
+  weirL_pushfunction(L, snapshot);
+  lua_pushboolean(L, 1);
+  lua_call(L, 1, 0);
 }
 
 void weirL_open_snapshot (lua_State *L, int S) {

@@ -388,6 +388,16 @@ static void walk_list (Trace *t, const weir_Link *list) {
     walk_handle(t, weir_container(x, const Handle, u.owned));
 }
 
+/* What a task waits through may be listed nowhere else. */
+static void walk_waits (Trace *t, const Scheduler *S, const Task *task) {
+  uint32_t i;
+  for (i = 0; i < task->parking.nbranch; i++) {
+    const Handle *h = (const Handle *)task->parking.branch[i].through;
+    if (h != NULL && weirL_live(h)) walk_handle(t, h);
+  }
+  if (task->calling) walk_oneshot(t, lua_touserdata(innermost(S, task), REPLY));
+}
+
 /* Look at every channel, at a time. Only C memory. */
 static void walk (Trace *t, double at) {
   const Scheduler *S = t->S;
@@ -403,8 +413,7 @@ static void walk (Trace *t, double at) {
     walk_list(t, &task->owned);
     for (f = task->frames; f != NULL; f = f->outer)
       if (f->kind != FRAME_WRAP) walk_list(t, &f->owned);
-    if (task->calling && task->status == WAITING)
-      walk_oneshot(t, lua_touserdata(innermost(S, task), REPLY));
+    if (task->status == WAITING) walk_waits(t, S, task);
   }
   forget(t, false);
   t->first = false;
@@ -526,6 +535,7 @@ static int finish_trace (Trace *t) {
   trace_realloc(t, t->hashes, t->nnamed * sizeof(uint32_t), 0);
   t->named = t->hashes = NULL;
   t->S->trace = NULL;
+  t->S->listing &= (uint8_t)~LISTING_TRACE;
   if (!t->S->explore) t->S->halt &= (uint8_t)~HALT_WATCHED;
   return failed;
 }
@@ -556,6 +566,8 @@ static int trace_start (lua_State *L) {
   if (t->file == NULL) return luaL_fileresult(L, 0, path);
   fputs("[\n{\"ph\":\"M\",\"pid\":1,\"tid\":0,\"name\":\"process_name\","
         "\"args\":{\"name\":\"weir\"}}", t->file);
+  S->listing |= LISTING_TRACE;
+  weirL_find_handles(L);
   t->start = weirL_os_now();
   t->first = true;
   S->trace = t;

@@ -10,7 +10,7 @@ local weir = { _VERSION = "weir 0.1.0" }
 local internal = {
   new_kind = true, state = true, take = true, own = true, owner = true, unyieldable = true,
   coop = true, on_composite = true, READY = true, snapshot = true, on_report = true, explore = true,
-  trace_start = true, trace_stop = true,
+  trace_start = true, trace_stop = true, terminal = true, listing = true,
 }
 
 for name, value in pairs(core) do

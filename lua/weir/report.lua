@@ -18,6 +18,11 @@ local function add_handles(lines, picture, branch, task, indent)
     end
     lines[#lines + 1] = indent .. words.handle_line(picture, handle, task)
   end
+  local unknown = branch.who.n - #branch.who.handles
+  if unknown > 0 then
+    lines[#lines + 1] = ("%s%s owned by no task, in no variable of a task"):format(indent,
+      words.count(unknown, branch.who.noun))
+  end
 end
 
 -- The lines for one task of the deadlock report.
@@ -77,7 +82,7 @@ end
 
 --- Every channel to which a handle is left.
 function report.channels()
-  local picture, list = pictures.take(false), {}
+  local picture, list = pictures.take(true), {}
   for i, channel in ipairs(picture.channels) do list[i] = public(picture, channel, i) end
   return list
 end

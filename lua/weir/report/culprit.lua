@@ -49,7 +49,7 @@ end
 -- Does nobody but the task itself stand on the other side of this branch?
 local function is_selfish(picture, task, branch)
   local who = branch.who
-  if #who.handles == 0 then return false end
+  if #who.handles == 0 or #who.handles < who.n then return false end
   for _, handle in ipairs(who.handles) do
     local own = false
     for _, id in ipairs(pictures.havers(picture, handle)) do
@@ -144,7 +144,7 @@ local function mixed_sentence(picture, task)
     end
     if #mine > 0 and branch.who.noun == "sender" then
       return ("%s waits for %s, %d of which %s still held by the task itself%s"):format(at(picture, task),
-        words.count(#branch.who.handles, "sender"), #mine, #mine == 1 and "is" or "are",
+        words.count(branch.who.n, "sender"), #mine, #mine == 1 and "is" or "are",
         variables(picture, mine, task.id))
     end
   end
@@ -163,7 +163,7 @@ local function sink_sentence(picture, task)
   local branch = (task.branches or {})[1]
   if not branch or task.select then return nil end
   local who, head = branch.who, at(picture, task)
-  if who.unknown or #who.handles == 0 then
+  if who.unknown or who.n == 0 then
     local what = nothing[branch.op]
     if branch.kind == "Barrier" then what = ("the others of a barrier (%s)"):format(branch.fill) end
     if branch.kind == "Semaphore" then what = ("a permit of a semaphore (%s)"):format(branch.fill) end
@@ -172,7 +172,7 @@ local function sink_sentence(picture, task)
     if branch.op == "sleep" then return head .. " never ends" end
     return what and ("%s waits for %s, and no task is left that could bring it"):format(head, what)
   end
-  local what, link = object(branch, #who.handles)
+  local what, link = object(branch, who.n)
   local outside, some = false, false
   for _, handle in ipairs(who.handles) do
     for _, id in ipairs(pictures.havers(picture, handle)) do
@@ -181,7 +181,7 @@ local function sink_sentence(picture, task)
   end
   if some then return nil end
   local tail = variables(picture, who.handles, 0) .. made(who.handles)
-  local verb = #who.handles > 1 and "belong" or "belongs"
+  local verb = who.n > 1 and "belong" or "belongs"
   if branch.op == "call" and branch.sent then
     return ("%s waits for an answer, and its reply sender belongs to no task%s"):format(head, tail)
   end

@@ -151,7 +151,7 @@ local function hopeless(picture)
   end
   local function is_dead(branch)
     local who = branch.who
-    if #who.handles + #who.tasks == 0 then return false end
+    if #who.handles + #who.tasks == 0 or #who.handles < who.n then return false end
     for _, id in ipairs(who.tasks) do
       if not dead[id] then return false end
     end

@@ -63,20 +63,30 @@ local function reply_side(picture, branch)
   return handles_of(picture, branch.channel, receivers), "receiver"
 end
 
--- Who could end this branch of a wait: { noun =, handles = {...}, tasks = {...} }.
+-- How many handles stand on a side of a channel: those that are known, or as many as the channel says.
+local function number_of(picture, channel, kinds, handles)
+  local info = picture.channel[channel]
+  local n = not info and 0 or kinds == senders and info.senders or (kinds == room or kinds == receivers)
+    and info.receivers or 0
+  return math.max(n, #handles)
+end
+
+-- Who could end this branch of a wait: { noun =, n =, handles = { those known }, tasks = {...} }.
 local function blockers(picture, branch)
   local side = sides[branch.op]
   if branch.op == "call" then
     if branch.sent then
       local handles, noun = reply_side(picture, branch)
-      return { noun = noun, handles = handles, tasks = {} }
+      return { noun = noun, n = math.max(#handles, 1), handles = handles, tasks = {} }
     end
     side = sides.send
   end
-  if branch.task then return { noun = "task", handles = {}, tasks = { branch.task } } end
-  if branch.members then return { noun = "task", handles = {}, tasks = branch.members } end
-  if not side then return { noun = "handle", handles = {}, tasks = {}, unknown = true } end
-  return { noun = side[2], handles = handles_of(picture, branch.channel, side[1]), tasks = {} }
+  if branch.task then return { noun = "task", n = 0, handles = {}, tasks = { branch.task } } end
+  if branch.members then return { noun = "task", n = 0, handles = {}, tasks = branch.members } end
+  if not side then return { noun = "handle", n = 0, handles = {}, tasks = {}, unknown = true } end
+  local handles = handles_of(picture, branch.channel, side[1])
+  local n = number_of(picture, branch.channel, side[1], handles)
+  return { noun = side[2], n = n, handles = handles, tasks = {} }
 end
 
 -- The tasks that have the handle: its owner, or those with it in a variable (0: outside of tasks).
@@ -104,8 +114,10 @@ end
 function pictures.take(deep)
   local picture = core.snapshot(deep)
   picture.holders = picture.holders or {}
-  picture.by_id, picture.by_channel, picture.number = {}, {}, {}
-  for i, channel in ipairs(picture.channels) do picture.number[channel.id] = i end
+  picture.by_id, picture.by_channel, picture.channel, picture.number = {}, {}, {}, {}
+  for i, channel in ipairs(picture.channels) do
+    picture.number[channel.id], picture.channel[channel.id] = i, channel
+  end
   for _, handle in ipairs(picture.handles) do
     local list = picture.by_channel[handle.channel] or {}
     picture.by_channel[handle.channel] = list

@@ -65,9 +65,9 @@ function words.wait_and_side(picture, branch)
   elseif who.unknown then
     return text
   elseif who.noun == "guard" or who.noun == "permit" or who.noun == "drop guard" then
-    return ("%s, %s out"):format(text, words.count(#who.handles, who.noun))
+    return ("%s, %s out"):format(text, words.count(who.n, who.noun))
   end
-  return ("%s, %s on the other side"):format(text, words.count(#who.handles, who.noun))
+  return ("%s, %s on the other side"):format(text, words.count(who.n, who.noun))
 end
 
 function words.waiting_for(task)
