@@ -33,7 +33,7 @@ LIMIT       = $(shell command -v timeout >/dev/null 2>&1 && echo timeout --foreg
 # On one Lua, for the checkers: busted's own script would start a second one.
 BUSTED_IN   = $(LUA) "$$(command -v busted)" --ignore-lua
 
-.PHONY: all help build demo test check check-asserting check-asan check-valgrind run lint warnings kernel-check kernel-test asan valgrind \
+.PHONY: all help build demo test check check-asserting check-asan check-valgrind run lint warnings kernel-check kernel-test asan oom check-oom valgrind \
         docs bench bench-check dist install uninstall clean symbols
 
 all: build
@@ -109,6 +109,14 @@ kernel-test: kernel-check
 	done
 
 # Programs that the specs start inherit the checker; what they start besides is not ours, so no leak check here.
+# A Lua whose memory runs out at each allocation in turn.
+oom:
+	@$(MAKE) --no-print-directory check-oom OUT=build/oom CFLAGS='-O1 -g'
+
+check-oom: build
+	$(CC) -std=c11 -O1 -g $(WARNINGS) $(LUA_CFLAGS) -Wl,-E -o $(OUT)/host spec/oom/host.c $$(pkg-config --libs lua5.4) -ldl -lm
+	@$(WITH_TREE) $(OUT)/host spec/oom/cases.lua
+
 asan:
 	@$(MAKE) --no-print-directory check-asan OUT=build/asan CFLAGS='-O1 -g $(SANITIZE)'
 

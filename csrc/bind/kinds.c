@@ -5,6 +5,10 @@
 */
 #include "bind.h"
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#endif
+
 /* drop, cut, fill: defined beside their kinds */
 void weirL_sender_drop (lua_State *L, Scheduler *S, Handle *h, int i);
 void weirL_sender_cut (Handle *h);
@@ -52,6 +56,10 @@ int weirL_token_fill (const Object *o, char *text, size_t size);
 int weirL_timer_fill (const Object *o, char *text, size_t size);
 int weirL_interval_fill (const Object *o, char *text, size_t size);
 int weirL_set_fill (const Object *o, char *text, size_t size);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 static const char clone_tx[] = "pass tx:clone() to keep one";
 static const char clone_rx[] = "pass rx:clone() to keep one";

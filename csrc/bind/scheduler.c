@@ -421,6 +421,23 @@ static void rebase (Scheduler *S, bool paused, double now) {
   S->clock = now;
 }
 
+/* End every task, with the function end_all at index i; an error while that is
+** done (for want of memory) is met by trying again as long as it helps. Pushes
+** the error that is left, if it is no use. [-0, +0|1, -] */
+static int end_tasks (lua_State *L, Scheduler *S, int i) {
+  uint32_t before;
+  int status;
+  for (;;) {
+    before = S->ntasks;
+    lua_pushvalue(L, i);
+    status = lua_pcall(L, 0, 0, 0);
+    if (status == LUA_OK || S->ntasks == 0 || S->ntasks >= before) return status;
+    lua_pop(L, 1);
+  }
+}
+
+enum { END_ALL = 1, LOOP, TASK_AT };        /* stack of run_main */
+
 static int run_main (lua_State *L, bool paused) {
   Scheduler *S = weirL_scheduler(L);
   int status, ended;
@@ -429,23 +446,29 @@ static int run_main (lua_State *L, bool paused) {
     return weirL_error(L, "weir.run was called while it runs already; "
                        "use weir.spawn for another task");
   weirL_checktype(L, 1, LUA_TFUNCTION);
-  t = S->main = weirL_spawn(L, S, 1, NULL, false);   /* task */
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  weirL_pushfunction(L, end_all);               /* all that may raise comes first */
+  weirL_pushfunction(L, run_loop);
+  lua_rotate(L, 1, 2);                          /* end_all; loop; main; arguments */
+  t = S->main = weirL_spawn(L, S, TASK_AT, NULL, false);
   weir_list_remove(&t->ready);
   weir_list_prepend(&S->ready, &t->ready);
   S->halt &= (uint8_t)~HALT_DONE;
   S->running = true;
   S->hook = lua_gethook(S->main_L);
   if (paused) rebase(S, true, 0);
-  weirL_pushfunction(L, run_loop);
-  status = lua_pcall(L, 0, 0, 0);                 /* task; error? */
-  weirL_pushfunction(L, end_all);
-  ended = lua_pcall(L, 0, 0, 0);
+  lua_pushvalue(L, LOOP);
+  status = lua_pcall(L, 0, 0, 0);               /* ...; task; error? */
+  ended = end_tasks(L, S, END_ALL);
   if (paused) rebase(S, false, weirL_os_now());
   S->running = false;
   S->main = NULL;
-  if (status != LUA_OK) lua_settop(L, 2);
+  if (ended != LUA_OK && S->ntasks > 0) end_all(L);   /* no memory even for a protected call */
+  if (status != LUA_OK) lua_settop(L, TASK_AT + 1);
   if (status != LUA_OK || ended != LUA_OK) return lua_error(L);
-  lua_settop(L, 1);
+  lua_settop(L, TASK_AT);
+  lua_replace(L, 1);
+  lua_settop(L, 1);                             /* task */
   if (t->status == DONE) return weirL_push_results(L, 1, t);
   if (t->status == ABORTED) return weirL_error(L, "the main task was aborted");
   weirL_push_error(L, 1, t);                      /* task; error */
@@ -501,9 +524,9 @@ static int loop_step (lua_State *L) {
   bool hooked;
   if (S->running || S->current != NULL)
     return weirL_error(L, "weir.loop.step was called from a task or inside weir.run");
+  weirL_pushfunction(L, one_step);
   S->hook = lua_gethook(S->main_L);
   S->running = true;
-  weirL_pushfunction(L, one_step);
   lua_pushnumber(L, most);
   status = lua_pcall(L, 1, 0, 0);
   S->running = false;
@@ -549,9 +572,9 @@ static int loop_end_all (lua_State *L) {
   int status;
   if (S->running || S->current != NULL)
     return weirL_error(L, "weir.loop.end_all was called from a task or inside weir.run");
-  S->running = true;
   weirL_pushfunction(L, end_all);
-  status = lua_pcall(L, 0, 0, 0);
+  S->running = true;
+  status = end_tasks(L, S, lua_gettop(L));
   S->running = false;
   return status == LUA_OK ? 0 : lua_error(L);
 }
