@@ -261,7 +261,7 @@ static void get (lua_State *L, Mpsc *c, int type, bool call) {
     if (h != NULL && weirL_live(h)) weirL_handle_own(L, c->S, h, -1);
   }
   else if (call) {
-    lua_pushliteral(L, "reply");
+    weirL_uv(L, UV_REPLY);                      /* "reply" */
     lua_rawget(L, -2);
     h = weirL_handle(L, -1);
     if (h != NULL && h->o.tag == (TAG_LIVE | (uint32_t)ONESHOT_SENDER))

@@ -6,7 +6,8 @@
 **   spent   tag = TAG_SPENT | kind    end = NULL       how, and whereto
 **
 ** U1  a live object's first word is its tag, and its size is its kind's; what is
-**     finalised is spent before, so freed memory never looks like a live handle
+**     finalised is spent before, so freed memory does not look like a live handle
+**     (but for a oneshot receiver that has received: see retire in oneshot.c)
 ** U5  a spent handle that a task waits through still anchors its channel
 ** U2  a live handle is in its owner's list, or alone (listing: in `loose`)
 ** U3  whoever waits through a handle is told when it is spent
@@ -428,7 +429,8 @@ void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,
     h->u.spent.place = to->place;
   }
   fresh = lua_absindex(L, fresh);
-  lua_getmetatable(L, old);
+  if (weirL_kindof(&f->o) == BOX) lua_getmetatable(L, old);
+  else weirL_pushmeta(L, S, weirL_kindof(&f->o));       /* (the old one's may be retired) */
   lua_setmetatable(L, fresh);
   let_go(L, h, old);
   if (WEIR_UNLIKELY(weirL_kindof(&f->o) == BOX)) weirL_box_moved(L, fresh);

@@ -153,14 +153,23 @@ static int push_values (lua_State *L, Oneshot *o, int at) {
   return n;
 }
 
+/* The receiver at index i has received: dropping it would change nothing, so if
+** no list leads to it it needs no finaliser. */
+static void retire (lua_State *L, const Scheduler *S, const Handle *h, int i) {
+  if (!weir_list_empty(&h->u.owned) || S->debug) return;
+  weirL_uv(L, UV_RETIRED);
+  lua_setmetatable(L, i);
+}
+
 static int oneshot_recv_poll (lua_State *L, int i, weir_Waiter *won) {
-  Oneshot *o = oneshot_at(L, i);
+  Handle *h = (Handle *)lua_touserdata(L, i);
+  Oneshot *o = (Oneshot *)h->end;
   (void)won;
   if (o->k.sent) {
-    int n, at;
+    int at = lua_gettop(L) + 1, n;
     lua_getiuservalue(L, i, 1);
-    at = lua_gettop(L);
     n = push_values(L, o, at);
+    retire(L, o->S, h, i);
     return n;
   }
   if (!weir_oneshot_over(&o->k)) return WEIR_PENDING;
@@ -314,7 +323,7 @@ enum { TX = 1, REPLY = 2, MSG = 3, TIMEOUT = 3 };
 
 /* msg was not sent: it has no reply any more. [-0, +0, -] */
 static void take_back (lua_State *L) {
-  lua_pushliteral(L, "reply");
+  weirL_uv(L, UV_REPLY);
   lua_pushnil(L);
   lua_rawset(L, MSG);
 }
@@ -339,7 +348,7 @@ void weirL_call_cut (lua_State *L, Task *t) {
   if (lua_gettop(co) >= MSG) {                  /* not sent yet */
     lua_pushvalue(co, MSG);
     lua_xmove(co, L, 1);
-    lua_pushliteral(L, "reply");
+    weirL_uv(L, UV_REPLY);
     lua_pushnil(L);
     lua_rawset(L, -3);
   }
@@ -426,7 +435,7 @@ int weirL_sender_call (lua_State *L) {
   Task *t;
   int n;
   weirL_checktype(L, 2, LUA_TTABLE);
-  lua_pushliteral(L, "reply");
+  weirL_uv(L, UV_REPLY);
   if (lua_rawget(L, 2) != LUA_TNIL)
     weirL_argerror(L, 2, "the message has a field 'reply' already: call puts the reply sender "
                   "there");
@@ -438,7 +447,7 @@ int weirL_sender_call (lua_State *L) {
   lua_settop(L, 2);
   o = new_oneshot(L, S);
   lua_insert(L, REPLY);                         /* tx; oneshot; msg */
-  lua_pushliteral(L, "reply");
+  weirL_uv(L, UV_REPLY);
   weirL_handle_new(L, S, ONESHOT_SENDER, REPLY, o);
   lua_rawset(L, MSG);
   n = weirL_send_value(L, TX, c, NULL, MSG, true);
@@ -477,5 +486,11 @@ void weirL_open_oneshot (lua_State *L, int S) {
   lua_setfield(L, -2, "send");
   lua_pop(L, 3);
   weirL_register(L, S, ONESHOT_RECEIVER, receiver_methods, NULL);
+  lua_getiuservalue(L, S, UV_METAS + ONESHOT_RECEIVER);
+  weirL_push_retired(L);
+  lua_setiuservalue(L, S, UV_RETIRED);
+  lua_pop(L, 1);
+  lua_pushliteral(L, "reply");
+  lua_setiuservalue(L, S, UV_REPLY);
   weirL_setfunc(L, S, "oneshot", oneshot);
 }
