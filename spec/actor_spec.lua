@@ -420,6 +420,12 @@ describe("reference:cast", function()
 end)
 
 describe("reference:try_cast", function()
+  it("raises for a handler that is not there, as cast does", paused(function()
+    local ref <close> = box()
+    helper.blames(function() ref:try_cast("nope") end, "no handler 'nope'")
+    helper.blames(function() ref:cast("nope") end, "no handler 'nope'")
+  end))
+
   it("says 'full' instead of waiting, and 'closed' at the end", paused(function()
     local ref <close> = box(1)
     assert.is_true(ref:try_cast("note", 1))

@@ -110,6 +110,17 @@ describe("actor.supervise", function()
     refuses({ children = { node(log, "a"), node(log, "a") } }, "two children")
     refuses({ children = { node(log, "a", { args = 1 }) } }, "args")
     refuses({ children = { node(log, "a", { supervisor = {} }) } }, "supervisor")
+    for key, value in pairs { behaviour = Node, capacity = 1, args = {}, register = "x" } do
+      refuses({ children = { { name = "s", supervisor = {}, [key] = value } } }, "'s'", "supervisor")
+    end
+    refuses({ children = { { name = "s", supervisor = 1 } } }, "'s'", "supervisor")
+    refuses({ children = { { name = "s", supervisor = { strategie = 1 } } } }, "strategie")
+    refuses({ children = { node(log, "a", { restrt = "permanent" }) } }, "'a'", "restrt")
+    refuses({ children = { node(log, "a", { shutdown = -1 }) } }, "'a'", "shutdown")
+    refuses({ children = { node(log, "a", { name = 1 }) } }, "name")
+    refuses({ backoff = { min = 1, max = 2, step = 1 } }, "step")
+    refuses({ backoff = { min = 1, max = 2, factor = 0.5 } }, "factor")
+    refuses({ backoff = "1" }, "backoff")
     assert.equal(1, #weir.tasks())
   end))
 
@@ -156,6 +167,20 @@ describe("actor.supervise", function()
     assert.matches("no args", err)
     assert.same({ "x", "no args" }, { told[1][1], told[1][2] })
   end))
+
+  it("waits only in tasks", function()
+    local sup <close> = three({})
+    for _, method in ipairs { "ready", "join", "stop" } do
+      helper.blames(function() sup[method](sup) end, "task")
+      helper.blames(function() sup[method](sup, -1) end, "seconds")
+    end
+    helper.blames(function() sup:stop_child("a") end, "task")
+    assert.same({ nil, "timeout" }, { sup:ready(0) })
+    assert.same({ nil, "timeout" }, { sup:join(0) })
+    assert.same({ nil, "timeout" }, { sup:stop(0) })
+    weir.run_paused(function() assert.is_true(sup:join()) end)
+    assert.is_true(sup:join())
+  end)
 
   it("has a type, a name and a text", supervised(function()
     local log = {}
@@ -219,10 +244,40 @@ describe("one_for_all", function()
     local a = sup:child "a"
     local served = later(function() return a:call("sleep", 1) end)
     local queued = later(function() return a:call("add") end)
+    local start = weir.now()
     crash(sup:child "b")
     assert.same({ n = 3, true, nil, "closed" }, table.pack(queued:join()))
+    assert.equal(start, weir.now())
     assert.same({ n = 2, true, "slept" }, table.pack(served:join()))
     assert.equal(1, a:call("add"))
+  end))
+
+  it("brings back transient children that it stopped itself", supervised(function()
+    local log = {}
+    local sup <close> = three(log, { strategy = "one_for_all", intensity = 1 }, { restart = "transient" })
+    sup:ready()
+    for _, name in ipairs { "a", "c" } do sup:child(name):cast("sleep", 1) end
+    settle()
+    forget(log)
+    crash(sup:child "b")
+    assert.equal(1, sup:child("c"):call("add"))
+    assert.same({ "!b", "-c", "-a", "+a", "+b", "+c" }, log)
+    assert.equal(3, #sup:children())
+  end))
+
+  it("drops what is queued behind the message that a child is at", supervised(function()
+    local log = {}
+    local sup <close> = three(log, { strategy = "one_for_all" })
+    sup:ready()
+    local a = sup:child "a"
+    a:cast("sleep", 1)
+    a:cast("note", "queued")
+    settle()
+    forget(log)
+    crash(sup:child "b")
+    a:cast("note", "sent to the next")
+    assert.equal(1, sup:child("c"):call("add"))
+    assert.same({ "!b", "-c", "-a", "+a", "sent to the next", "+b", "+c" }, log)
   end))
 
   it("does not let a child wait for the one that it goes down with", supervised(function()
@@ -377,6 +432,15 @@ describe("a reference to a supervised actor", function()
     assert.equal(5, weir.now() - start)
   end))
 
+  it("may ask it to stop before it was started, which does nothing", supervised(function()
+    local log = {}
+    local sup <close> = actor.supervise { children = { node(log, "a", { slow = 1 }), node(log, "b") } }
+    local b = sup:child "b"
+    assert.is_true(b:stop())
+    assert.is_true(b:kill())
+    assert.equal(1, b:call("add"))
+  end))
+
   it("does not hold the actor: its supervisor does", supervised(function()
     local log = {}
     local sup <close> = three(log)
@@ -425,7 +489,12 @@ describe("a reference to a supervised actor", function()
         children = { node(log, "a", { register = "first" }), node(log, "b", { register = "second" }) },
       }
     end, "'second' is taken")
+    local inner = { children = { node(log, "b", { register = "second" }) } }
+    helper.blames(function()
+      actor.supervise { children = { node(log, "a", { register = "first" }), { supervisor = inner } } }
+    end, "'second' is taken")
     assert.same({ "second" }, actor.registered())
+    assert.same({}, log)
     ref:kill()
   end))
 end)

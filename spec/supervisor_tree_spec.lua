@@ -244,6 +244,19 @@ describe("children that come and go", function()
     assert.equal(1, b2:call("add"))
   end))
 
+  it("stop_child says 'timeout' of a child that takes longer, and refuses a wrong time", supervised(function()
+    local log = {}
+    local sup <close> = three(log)
+    sup:ready()
+    local b = sup:child "b"
+    helper.blames(function() sup:stop_child("b", -1) end, "#2", "seconds")
+    b:cast("sleep", 3)
+    settle()
+    assert.same({ nil, "timeout" }, { sup:stop_child("b", 1) })
+    assert.is_true(b:join())
+    assert.is_nil(sup:child "b")
+  end))
+
   it("stop_child reaches a child in its backoff", supervised(function()
     local log = {}
     local sup <close> = three(log, { backoff = 100 })
@@ -368,6 +381,49 @@ describe("a supervisor below a supervisor", function()
     assert.equal(1, inner:child("y"):call("add"))
     assert.is_nil(inner:child "z")
     assert.is_false(z:is_alive())
+  end))
+
+  it("goes down with its group without serving what is queued below it", supervised(function()
+    local log = {}
+    local top <close> = tree(log, { strategy = "rest_for_one", intensity = 5 })
+    top:ready()
+    local x = top:child("inner"):child "x"
+    x:cast("sleep", 1)
+    x:cast("note", "queued")
+    settle()
+    forget(log)
+    crash(top:child "a")
+    assert.equal(1, top:child("inner"):child("y"):call("add"))
+    assert.same({ "!a", "-y", "-x", "+a", "+x", "+y" }, log)
+  end))
+
+  it("takes new children between two of its lives", supervised(function()
+    local log = {}
+    local top <close> = tree(log, { backoff = 10 })
+    top:ready()
+    local inner = top:child "inner"
+    crash(inner:child "x")
+    crash(inner:child "x")
+    settle()
+    assert.equal("down", top:children()[2].state)
+    local z = inner:start_child(node(log, "z"))
+    local start = weir.now()
+    assert.equal(1, z:call("add"))
+    assert.equal(10, weir.now() - start)
+    assert.equal(3, #inner:children())
+  end))
+
+  it("refuses them while it stops", supervised(function()
+    local log = {}
+    local sup = three(log)
+    sup:ready()
+    sup:child("c"):cast("sleep", 2)
+    settle()
+    assert.same({ nil, "timeout" }, { sup:stop(0) })
+    assert.same({ nil, "closed" }, { sup:start_child(node(log, "d")) })
+    weir.sleep(1)
+    assert.same({ nil, "closed" }, { sup:start_child(node(log, "d")) })
+    assert.is_true(sup:join())
   end))
 
   it("is killed with the upper one", supervised(function()

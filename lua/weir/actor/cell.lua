@@ -13,7 +13,9 @@
 -- C1  one task reads a mailbox, and a mailbox is read in one life only
 -- C2  however a life ends (return, error, abort, even before its first step), its mailbox is dropped,
 --     so that everybody who is queued there hears "closed" at once
--- C3  outcome.settle is called once for each cell, by its last life or by its supervisor
+-- C3  a sender of a cell is never dropped by hand: somebody may wait for room on it, and is to hear
+--     "closed" from the end of the mailbox, not that the handle is gone
+-- C4  outcome.settle is called once for each cell, by its last life or by its supervisor
 
 local weir = require "weir"
 local message = require "weir.actor.message"
@@ -174,7 +176,6 @@ end
 function Life:__close(err)
   local c = self.cell
   self.rx:drop()
-  if self.tx then self.tx:drop() end
   if not self.how then
     self.how, self.err, self.traceback = err ~= nil and "failed" or "aborted", err, ""
   end
@@ -194,8 +195,8 @@ end
 --- A mailbox for the next life, if there is none yet; returns its sender.
 function Cell:open()
   if self.is_open then return self.tx end
-  -- a life that still runs must not see its mailbox end before it is told to stop
-  if self.task then self.life.tx = self.tx elseif self.tx then self.tx:drop() end
+  -- A life that still runs must not see its mailbox end before it is told to stop.
+  if self.task then self.life.tx = self.tx end
   local tx, rx = mpsc(self.capacity)
   self.rx, self.is_open = rx, true
   if self.owner then self.tx = tx else self.weak = tx:weak() end
@@ -266,7 +267,6 @@ end
 function Cell:retire(life)
   registry.forget(self)
   self:shut()
-  if self.tx then self.tx:drop() end
   self.tx = nil
   outcome.settle(self, life)
 end

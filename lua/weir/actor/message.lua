@@ -38,10 +38,7 @@ function message.post(permit, msg, reply)
   local out, args = oneshot()
   local envelope = { msg[1], msg[2], args = args }
   local ok, why = permit:send(envelope)
-  if not ok then
-    permit:drop()
-    return nil, why
-  end
+  if not ok then return nil, why end
   out:send(reply, unpack(msg, 3, msg[2] + 2))
   envelope.sealed = true
   return true

@@ -15,9 +15,16 @@ local outcome = {}
 -- What `error` gave, with the traceback taken where it was raised.
 local Failure = { __name = "weir.actor.Failure" }
 
+-- Without the frames that every handler has above it: what called it, xpcall, and the actor's loop.
+local function trimmed(traceback)
+  local cut = traceback:find("\n%s*%[C%]: in function 'xpcall'\n[^\n]*weir[/\\]actor[/\\]cell%.lua:")
+  if not cut then return traceback end
+  return (traceback:sub(1, cut - 1):gsub("\n[^\n]*weir[/\\]actor[/\\]cell%.lua:%d+: in [^\n]*$", ""))
+end
+
 --- A message handler for xpcall.
 function outcome.describe(err)
-  return setmetatable({ err = err, traceback = debug.traceback(nil, 2) }, Failure)
+  return setmetatable({ err = err, traceback = trimmed(debug.traceback(nil, 2)) }, Failure)
 end
 
 --- What xpcall gave after `false`: normally what `describe` made; a bare value when Lua could not

@@ -377,7 +377,7 @@ function Supervisor:open()
   end
   self:restore()
   for _, child in ipairs(self.members) do child.unit:open() end
-  self.is_open = true
+  self.is_open, self.asked, self.closing = true, nil, nil
 end
 
 --- The end for good.
