@@ -552,6 +552,8 @@ static void set_holders (lua_State *L, Scheduler *S, const Task **all, const cha
   }
   s.task = 0;                                   /* what runs the scheduler */
   search(&s, S->main_L, own);
+  if (S->current != NULL) s.task = S->current->id;      /* a plain coroutine, perhaps */
+  if (L != S->main_L) search(&s, L, own);
   lua_replace(L, at->holders);
 }
 

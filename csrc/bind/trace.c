@@ -497,12 +497,26 @@ void weirL_trace_begin (lua_State *L, Scheduler *S, const Task *task) {
   begin_slice(L, S, task);
 }
 
-/* It has run. [-0, +0, m] */
+/* The name that a task which has ended, on top, was given last. [-0, +0, m] */
+static void name_ended (lua_State *L, const Trace *t, const Task *task) {
+  weirL_uv(L, UV_NAMES);
+  lua_pushvalue(L, -2);
+  if (lua_rawget(L, -2) == LUA_TSTRING) {
+    lua_pushfstring(L, "task %d %s", (int)task->id, lua_tostring(L, -1));
+    put_row_name(t, task->id, lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+}
+
+/* It has run, and is on top. [-0, +0, m] */
 void weirL_trace_end (lua_State *L, Scheduler *S, const Task *task) {
   static const char *const ends[] = {"gives way", "runs", "waits", "done", "failed", "aborted"};
   Trace *t = S->trace;
   double now = trace_now(t);
   if (!t->open) return;                         /* tracing was stopped and begun again */
+  if (task->status >= DONE) name_ended(L, t, task);
+  else name_row(L, S, task);
   lua_pushstring(L, ends[task->status]);
   lua_pushnil(L);
   if (task->status == WAITING) {
@@ -512,7 +526,6 @@ void weirL_trace_end (lua_State *L, Scheduler *S, const Task *task) {
     lua_pushfstring(L, "waits in %s", op);
     push_where(L, S, task, own_source(L));
   }
-  if (task->status < DONE) name_row(L, S, task);
   put_slice(t, t->task, t->name, t->from, now, lua_tostring(L, -2), lua_tostring(L, -1));
   lua_pop(L, 2);
   walk(t, now);

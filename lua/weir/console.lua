@@ -35,7 +35,7 @@ end
 
 local function rate(n)
   if not n then return "" end
-  if n > 0 and n < 10 then return ("%.1f"):format(n) end
+  if n > 0 and n < 10 then return (("%.1f"):format(n):gsub("%.0$", "")) end
   if n >= 1e7 then return ("%.1fM"):format(n / 1e6) end
   return thousands(math.floor(n + 0.5))
 end
@@ -215,11 +215,11 @@ end
 
 -- How many columns each cell gets: a narrow terminal has a short bar, and no `most`.
 local function layout(width)
-  local wide = width >= 100
+  local wide = width >= 110
   local l = { bar = wide and 12 or 8, fill = wide and 11 or 7, most = wide and 7 or 0 }
   l.rate = wide and 8 or 6
   local free = width - (3 + 1 + 9 + 1 + l.bar + 1 + l.fill + (wide and 8 or 0) + 2 * (l.rate + 1) + 3)
-  l.state = math.min(math.max(free * 45 // 100, 15), 30)
+  l.state = math.min(math.max(free * 45 // 100, math.min(15, free - 8)), 30)
   l.name = math.max(free - l.state, 8)
   return l
 end

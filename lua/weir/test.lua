@@ -177,10 +177,11 @@ local function measured(f, strict, name)
   return leaks(before, uncollected, inventory(), me, strict), table.unpack(results, 1, results.n)
 end
 
+-- Called last: the caller's line is one level up.
 local function raise_leaks(ok, found, ...)
   if not ok then error(found, 0) end
   if #found > 0 then
-    error(("%d left behind:\n  %s"):format(#found, table.concat(found, "\n  ")), 3)
+    error(("%d left behind:\n  %s"):format(#found, table.concat(found, "\n  ")), 2)
   end
   return ...
 end
