@@ -52,19 +52,20 @@ local function escape(s)
   return (s:gsub("[<>&]", { ["<"] = "&lt;", [">"] = "&gt;", ["&"] = "&amp;" }))
 end
 
--- Time that nobody runs is cut to a short gap, marked, so that what happens fills the picture.
+-- A long time that nobody runs is cut to a short gap, marked, so that what happens fills the picture.
 local function scale_of(trace)
-  local GAP = trace.last / 400
+  local GAP, LONG = trace.last / 400, math.max(trace.last / 40, 100)
   table.sort(trace.slices, function(a, b) return a.from < b.from end)
-  local cuts, at, removed = {}, 0, 0
+  local origin = trace.slices[1] and trace.slices[1].from or 0
+  local cuts, at, removed = {}, origin, 0
   for _, slice in ipairs(trace.slices) do
-    if slice.from - at > 10 * GAP then
+    if slice.from - at > LONG then
       removed = removed + (slice.from - at) - 2 * GAP
       cuts[#cuts + 1] = { from = at + GAP, to = slice.from - GAP, removed = removed }
     end
     at = math.max(at, slice.to)
   end
-  local total = math.max(trace.last - removed, 1)
+  local total = math.max(trace.last - origin - removed, 1)
   local function x(ts)
     local less = 0
     for _, cut in ipairs(cuts) do
@@ -74,7 +75,7 @@ local function scale_of(trace)
         ts = cut.from
       end
     end
-    return LEFT + (ts - less) / total * (WIDTH - LEFT - 20)
+    return LEFT + (math.max(ts, origin) - origin - less) / total * (WIDTH - LEFT - 20)
   end
   return x, cuts
 end
@@ -88,8 +89,8 @@ local function draw(trace)
     .. 'font-size="12"><rect width="100%%" height="100%%" fill="#fff"/>', WIDTH, height)
   put('<defs><marker id="a" viewBox="0 0 6 6" refX="5" refY="3" markerWidth="6" markerHeight="6" '
     .. 'orient="auto"><path d="M0,0 L6,3 L0,6 z" fill="#555"/></marker></defs>')
-  put('<text x="8" y="18" fill="#555">%.0f microseconds, %d slices; time at rest is cut out</text>',
-    trace.last, #trace.slices)
+  put('<text x="8" y="18" fill="#555">%.0f microseconds, %d slices%s</text>', trace.last, #trace.slices,
+    #cuts > 0 and "; time at rest is cut out" or "")
   for i, tid in ipairs(trace.order) do
     local y = TOP + (i - 1) * ROW
     y_of[tid] = y + ROW / 2

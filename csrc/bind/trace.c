@@ -429,28 +429,39 @@ void weirL_trace_drop (Scheduler *S, const Handle *h) {
 
 /* ---- slices --------------------------------------------------------------- */
 
-/* The name of a task's row, if it is new. [-0, +0, m] */
-static void name_row (lua_State *L, Scheduler *S, const Task *task) {
-  Trace *t = S->trace;
-  const char *name, *c;
-  uint32_t hash = 2166136261u;
-  if (task->slot >= t->nnamed) {
-    uint32_t n = S->nslots + 1;
-    size_t before = t->nnamed * sizeof(uint32_t), after = n * sizeof(uint32_t);
-    uint32_t *named = (uint32_t *)trace_realloc(t, t->named, before, after);
-    uint32_t *hashes;
-    if (named == NULL) return;
-    t->named = named;
-    hashes = (uint32_t *)trace_realloc(t, t->hashes, before, after);
-    if (hashes == NULL) return;                 /* (broken: named is the longer) */
-    t->hashes = hashes;
-    memset(named + t->nnamed, 0, after - before);
-    t->nnamed = n;
+/* Room for what was written of the task in that slot; false: there is none. */
+static bool slot_names (Trace *t, uint32_t slot) {
+  uint32_t n = t->S->nslots + 1, *named, *hashes;
+  size_t before = t->nnamed * sizeof(uint32_t), after = n * sizeof(uint32_t);
+  if (slot < t->nnamed) return true;
+  named = (uint32_t *)trace_realloc(t, NULL, 0, after);
+  hashes = (uint32_t *)trace_realloc(t, NULL, 0, after);
+  if (named == NULL || hashes == NULL) {
+    if (named != NULL) trace_realloc(t, named, after, 0);
+    if (hashes != NULL) trace_realloc(t, hashes, after, 0);
+    return false;
   }
-  weirL_push_name(L, S, task);
-  name = lua_tostring(L, -1);
+  memset(named, 0, after);
+  memset(hashes, 0, after);
+  if (t->nnamed > 0) {
+    memcpy(named, t->named, before);
+    memcpy(hashes, t->hashes, before);
+    trace_realloc(t, t->named, before, 0);
+    trace_realloc(t, t->hashes, before, 0);
+  }
+  t->named = named;
+  t->hashes = hashes;
+  t->nnamed = n;
+  return true;
+}
+
+/* The name on top is that of a task's row; write it, if it is new. [-1, +0, m] */
+static void name_it (lua_State *L, Trace *t, const Task *task) {
+  const char *name = lua_tostring(L, -1), *c;
+  uint32_t hash = 2166136261u;
   for (c = name; *c != '\0'; c++) hash = (hash ^ (unsigned char)*c) * 16777619u;
-  if (t->named[task->slot] != task->id || t->hashes[task->slot] != hash) {
+  if (slot_names(t, task->slot) &&
+      (t->named[task->slot] != task->id || t->hashes[task->slot] != hash)) {
     t->named[task->slot] = task->id;
     t->hashes[task->slot] = hash;
     lua_pushfstring(L, "task %d %s", (int)task->id, name);
@@ -458,6 +469,12 @@ static void name_row (lua_State *L, Scheduler *S, const Task *task) {
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
+}
+
+/* [-0, +0, m] */
+static void name_row (lua_State *L, Scheduler *S, const Task *task) {
+  weirL_push_name(L, S, task);
+  name_it(L, S->trace, task);
 }
 
 /* Close a slice that began before turns were watched, or was left by an error. */
@@ -498,15 +515,13 @@ void weirL_trace_begin (lua_State *L, Scheduler *S, const Task *task) {
 }
 
 /* The name that a task which has ended, on top, was given last. [-0, +0, m] */
-static void name_ended (lua_State *L, const Trace *t, const Task *task) {
+static void name_ended (lua_State *L, Trace *t, const Task *task) {
   weirL_uv(L, UV_NAMES);
   lua_pushvalue(L, -2);
-  if (lua_rawget(L, -2) == LUA_TSTRING) {
-    lua_pushfstring(L, "task %d %s", (int)task->id, lua_tostring(L, -1));
-    put_row_name(t, task->id, lua_tostring(L, -1));
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 2);
+  lua_rawget(L, -2);
+  if (lua_type(L, -1) == LUA_TSTRING) name_it(L, t, task);
+  else lua_pop(L, 1);
+  lua_pop(L, 1);
 }
 
 /* It has run, and is on top. [-0, +0, m] */

@@ -86,16 +86,6 @@ local function holders(picture, channel, kinds)
   return n == 1 and names[1] or ("%d tasks"):format(n)
 end
 
--- How many messages the slowest receiver of a broadcast has lost already, or nil.
-local function lag_of(picture, channel)
-  local most = 0
-  if channel.kind ~= "broadcast" then return nil end
-  for _, handle in ipairs(picture.by_channel[channel.id] or {}) do
-    most = math.max(most, (handle.behind or 0) - channel.len)
-  end
-  return most > 0 and most or nil
-end
-
 local function shown(channel)
   return channel.kind ~= "oneshot"
 end
@@ -125,7 +115,7 @@ local function sample_channels(picture, last, elapsed)
         row.grows = channel.capacity == math.huge and growth > 0 and growth or nil
       end
       row.full = row.kind ~= "watch" and row.waiting_senders > 0
-      row.lag = lag_of(picture, channel)
+      row.lag = pictures.lag_of(picture, channel)
       seen[channel.id] = row
       rows[#rows + 1] = row
     end
@@ -300,7 +290,8 @@ end
 local function plain(sample)
   local busy = {}
   for _, row in ipairs(sample.channels) do
-    if row.full or row.len > 0 or (row.sent_rate or 0) > 0 then busy[#busy + 1] = row end
+    local lost = row.senders == 0 or row.receivers == 0
+    if row.full or lost or row.len > 0 or (row.sent_rate or 0) > 0 then busy[#busy + 1] = row end
   end
   table.sort(busy, function(a, b)
     if a.full ~= b.full then return a.full end

@@ -20,7 +20,11 @@ local function add_rows(lines, rows)
     end
     local parts = {}
     for i, cell in ipairs(row) do
-      parts[i] = i < #row and cell .. (" "):rep(widths[i] - (utf8.len(cell) or #cell)) or cell
+      if i == #row then
+        parts[#parts + 1] = cell
+      elseif widths[i] > 0 then
+        parts[#parts + 1] = cell .. (" "):rep(widths[i] - (utf8.len(cell) or #cell))
+      end
     end
     lines[#lines + 1] = "  " .. table.concat(parts, "  "):gsub("%s+$", "")
   end
@@ -110,6 +114,8 @@ local function channel_row(picture, channel, number)
   tail[#tail + 1] = waiters(channel.waiting_senders, full and "to send" or "for its end")
   tail[#tail + 1] = waiters(channel.waiting_receivers,
     channel.kind == "watch" and "for a change" or "to receive")
+  local lag = pictures.lag_of(picture, channel)
+  if lag then tail[#tail + 1] = ("the slowest receiver has missed %d"):format(lag) end
   if channel.closed then tail[#tail + 1] = "closed" end
   local place = pictures.made_at(picture, channel)
   if place then tail[#tail + 1] = "made at " .. place end
@@ -133,7 +139,8 @@ local function add_arrows(lines, picture)
       if to and not seen[key] then
         seen[key] = true
         local wait = arrow.branch.op .. on_channel(picture, arrow.branch)
-        rows[#rows + 1] = { words.label(task), "->", words.label(to) .. ": " .. wait }
+        local whom = to == task and "itself" or words.label(to)
+        rows[#rows + 1] = { words.label(task), "->", whom .. ": " .. wait }
       end
     end
   end

@@ -131,6 +131,16 @@ function pictures.take(deep)
   return picture
 end
 
+--- How many messages the slowest receiver of a broadcast has lost already; nil if none.
+function pictures.lag_of(picture, channel)
+  local most = 0
+  if channel.kind ~= "broadcast" then return nil end
+  for _, handle in ipairs(picture.by_channel[channel.id] or {}) do
+    most = math.max(most, (handle.behind or 0) - channel.len)
+  end
+  return most > 0 and most or nil
+end
+
 --- Where a channel was made, if that was noted: where its receiver was, or any handle.
 function pictures.made_at(picture, channel)
   local first
