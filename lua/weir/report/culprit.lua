@@ -105,7 +105,13 @@ function culprits.circle_sentence(picture, circle)
       words.label(circle[2].task), table.concat(parts, ", "))
   end
   local ids = {}
-  for i, step in ipairs(circle) do ids[i] = words.label(step.task) end
+  for i, step in ipairs(circle) do
+    if i > words.LISTED then
+      ids[i] = ("%d more"):format(#circle - words.LISTED)
+      break
+    end
+    ids[i] = words.label(step.task)
+  end
   ids[#ids + 1] = words.label(circle[1].task)
   return ("%d tasks wait for each other in a circle: %s"):format(#circle, table.concat(ids, " -> "))
 end
@@ -120,12 +126,9 @@ function culprits.search(picture, task, seen, path, found)
     local to = picture.by_id[arrow.to]
     path[#path].arrow = arrow
     if to and to.id ~= task.id and seen[to.id] == "open" then
-      local circle = {}
-      for i = #path, 1, -1 do
-        table.insert(circle, 1, path[i])
-        if path[i].task == to then break end
-      end
-      found.circle(circle)
+      local first = #path
+      while path[first].task ~= to do first = first - 1 end
+      found.circle(table.move(path, first, #path, 1, {}))
     elseif to and not seen[to.id] then
       culprits.search(picture, to, seen, path, found)
     end

@@ -167,17 +167,25 @@ local function hopeless(picture)
     end
     return true
   end
-  local changed
-  repeat
-    changed = false
-    for _, task in ipairs(picture.tasks) do
-      if dead[task.id] then
-        for _, branch in ipairs(task.branches) do
-          if dead[task.id] and not is_dead(branch) then dead[task.id], changed = false, true end
-        end
+  local behind, doubtful = {}, {}              -- who waits for a task; whom to look at again
+  for _, task in ipairs(picture.tasks) do
+    doubtful[#doubtful + 1] = task
+    for _, arrow in ipairs(task.arrows) do
+      behind[arrow.to] = behind[arrow.to] or {}
+      table.insert(behind[arrow.to], task)
+    end
+  end
+  while #doubtful > 0 do
+    local task = table.remove(doubtful)
+    local lives = not dead[task.id]
+    for _, branch in ipairs(task.branches or {}) do lives = lives or not is_dead(branch) end
+    if lives and dead[task.id] ~= nil then
+      dead[task.id] = nil                       -- looked at, and not dead
+      for _, waiter in ipairs(behind[task.id] or {}) do
+        if dead[waiter.id] then doubtful[#doubtful + 1] = waiter end
       end
     end
-  until not changed
+  end
   return dead
 end
 
