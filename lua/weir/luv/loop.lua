@@ -102,7 +102,11 @@ end
 
 local function new_run()
   local self = { timer = uv.new_timer(), interrupt = uv.new_signal(), broken = uv.new_signal() }
-  self.on_timer = function() self.at = nil end
+  -- libuv runs timers before it sleeps, too, and then sleeps all the same, unless it is stopped
+  self.on_timer = function()
+    self.at = nil
+    uv.stop()
+  end
   uv.signal_start(self.broken, "sigpipe", function() end) -- a write to a peer that is gone says so itself
   uv.unref(self.broken)
   return self
