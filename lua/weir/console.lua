@@ -198,9 +198,14 @@ local function pressure(row)
   return table.concat(parts, ", ")
 end
 
-local function what(row)
+-- Who sends to whom, in so many columns: each of the two names loses its middle, if need be.
+local function what(row, width)
   local way = ("%s > %s"):format(row.from, row.to)
-  return row.made and ("%s  %s"):format(row.made, way) or way
+  if row.made then way = ("%s  %s"):format(row.made, way) end
+  if row.made or not width or length(way) <= width then return way end
+  local free = width - 3
+  local left = math.min(length(row.from), math.max(free - length(row.to), free // 2))
+  return ("%s > %s"):format(fit(row.from, left), fit(row.to, free - left))
 end
 
 -- How many columns each cell gets: a narrow terminal has a short bar, and no `most`.
@@ -230,7 +235,7 @@ local function channel_lines(lines, sample, width, paint)
   for _, row in ipairs(sample.channels) do
     local name = row.full and "red" or (row.lag or row.grows) and "yellow"
     lines[#lines + 1] = channel_line(l, {
-      tostring(row.number), row.kind, what(row), bar(row, l.bar, paint), fill(row),
+      tostring(row.number), row.kind, what(row, l.name), bar(row, l.bar, paint), fill(row),
       row.high and thousands(row.high) or "", rate(row.sent_rate), rate(row.received_rate),
       paint(name, fit(pressure(row), l.state)),
     })
