@@ -411,7 +411,8 @@ static void add_handle (lua_State *L, const Handle *h, uint32_t owner, const Tab
   KindId k = weirL_kindof(&h->o);
   bool known = lua_rawgetp(L, at->known, h) != LUA_TNIL;
   lua_pop(L, 1);
-  if (known || (k == JOIN_SET && ((JoinSet *)h->end)->scope != NULL)) return;   /* weir.scope's own */
+  if (known) return;
+  if (k == JOIN_SET && ((JoinSet *)h->end)->scope != NULL) return;      /* weir.scope's own */
   lua_pushboolean(L, 1);
   lua_rawsetp(L, at->known, h);
   lua_createtable(L, 0, 6);
