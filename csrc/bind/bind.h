@@ -418,7 +418,7 @@ struct Block {
   uint16_t head, len, size;       /* a ring of `size` slots, a power of two */
   uint16_t pad;
 };                                /* behind it a bit for each slot: it came by `call` */
-enum { STORE_INLINE = 2, STORE_FIRST = 3, BLOCK_MAX = 256 };
+enum { STORE_INLINE = 1, STORE_FIRST = 3, BLOCK_MAX = 256 };
 typedef struct Store {
   Block *first, *last;            /* anchored by user values 1 and 2 */
   union {

@@ -2,13 +2,13 @@
 /*
 ** store.c -- a queue of Lua values, kept in user values.
 **
-**   channel userdata   1: first block   2: last block   3, 4: slots of the block inside
+**   channel userdata   1: first block   2: last block   3: the slot of the block inside
 **   block userdata     1: next block    2 ...: slots
 **
 **   first --> [ . . c d ] --> [ e f g h ] --> [ i . . . ] <-- last
 **              head ^
 **
-** Each block is a ring of 2, 16, 64 or 256 slots; a value goes into the last
+** Each block is a ring of 1, 16, 64 or 256 slots; a value goes into the last
 ** block and comes out of the first. A block that is emptied, and not the last, is
 ** let go: the store shrinks as it drains. Values are kept nowhere else, so a
 ** channel whose message mentions the channel can be collected.
