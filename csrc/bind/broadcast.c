@@ -10,6 +10,8 @@
 ** The table begins small and doubles up to the capacity; the kernel says which
 ** slot. A slot is cleared when its last receiver has seen it, or overwritten
 ** when the ring is full.
+**
+** Long because both ends and both ways of overflow share one ring.
 */
 #include <assert.h>
 #include <math.h>

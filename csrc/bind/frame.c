@@ -20,6 +20,8 @@
 ** F4  a scope is left only when none of its tasks is unfinished
 **
 ** Stack of a frame's C function: 1 the Frame; above it what is to be returned.
+**
+** Long because the four kinds of frame differ only in how they are cut.
 */
 #include <assert.h>
 

@@ -19,6 +19,9 @@
 ** The kernel decides; here the values move. A send raises only before the
 ** kernel changes; a receive likewise. Whatever allocates may run finalizers,
 ** so the kernel is asked again after it.
+**
+** Long because the two ends share the hand-over and the straight ways through
+** each wait: apart they would have to show each other their insides.
 */
 #include <assert.h>
 #include <math.h>

@@ -16,6 +16,8 @@
 ** Checking a handle is a look at its first word, its size, and no more: about
 ** a fifth of the price of luaL_checkudata. Kinds without a finaliser (tasks)
 ** compare their metatable as well.
+**
+** Long because owning, moving and dropping are one set of rules (U1 to U5).
 */
 #include <assert.h>
 #include <stdarg.h>

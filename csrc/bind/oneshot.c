@@ -8,6 +8,8 @@
 ** tx:call(msg) makes a sender only: the caller's C frame is the receiving end.
 ** Its stack while it waits:   1 tx   2 Oneshot   3 msg, until it is sent
 ** and whatever cuts the wait short comes through weirL_call_cut.
+**
+** Long because `call` is a oneshot without a receiver's handle.
 */
 #include <assert.h>
 #include <stdio.h>

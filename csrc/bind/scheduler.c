@@ -15,6 +15,8 @@
 ** S3  an unfinished task is anchored by the tasks table, at its slot; its
 **     coroutine by the threads table
 ** S4  nothing here runs Lua but a turn, a collection and the hooks
+**
+** Long because places, slots, turns and sleep all work on one structure.
 */
 #include <assert.h>
 #include <math.h>

@@ -19,6 +19,9 @@
 ** A large array that was looked at before is only sampled: a branch drawn at
 ** random that is ready is as fairly drawn as one out of all that are. (Known
 ** by its address and length: at worst a wrong branch in it is not complained of.)
+**
+** Long because taking a branch apart, looking and standing share the layout
+** of the stack drawn above.
 */
 #include <assert.h>
 

@@ -19,6 +19,8 @@
 **
 ** The coroutine that returned serves the next task: a new one costs as much as
 ** six spawns.
+**
+** Long because each way a task can end is written out once, and here.
 */
 #include <assert.h>
 #include <string.h>

@@ -8,6 +8,8 @@
 ** A value is stored first, then the version goes up and the receivers are told.
 ** The functions of send_modify and wait_for run between: they must not wait,
 ** and if one raises nothing has changed.
+**
+** Long because both ends and the functions that modify share one value.
 */
 #include <stdio.h>
 
