@@ -1,0 +1,40 @@
+-- SPDX-License-Identifier: MIT
+-- A select that was told of a message which somebody else took meanwhile looked at its other
+-- branches without asking whether their handles still lived: it crashed on a dropped one.
+
+local weir = require "weir"
+
+describe("weir.select after a false alarm", function()
+  it("says that the handle of another branch was dropped", function()
+    weir.run_paused(function()
+      local tx, a = weir.broadcast(2)
+      local b = tx:subscribe()
+      local task = weir.spawn(function() return weir.select { a, b } end)
+      weir.yield()
+      tx:send(1)
+      a:try_recv()
+      b:drop()
+      local ok, err = task:join()
+      assert.is_false(ok)
+      assert.matches("moved or dropped", err)
+    end)
+  end)
+
+  it("goes on waiting for the branches that are left", function()
+    weir.run_paused(function()
+      local tx, a = weir.broadcast(2)
+      local b = tx:subscribe()
+      local task = weir.spawn(function() return weir.select { a, b } end)
+      weir.yield()
+      tx:send(1)
+      a:try_recv()
+      b:try_recv()
+      weir.yield()
+      tx:send(2)
+      local ok, which, v = task:join()
+      assert.is_true(ok)
+      assert.is_true(which == 1 or which == 2)
+      assert.equal(2, v)
+    end)
+  end)
+end)
