@@ -253,6 +253,11 @@ static int branch_effect (lua_State *L, bool plain, uint32_t b, weir_Waiter *won
   return effect(L, s.op, false, lua_gettop(L) - 1, s.object, lua_gettop(L), won);
 }
 
+WEIR_COLD static int ended (lua_State *L) {
+  return weirL_error(L, "select ended: the handle of a branch was moved or dropped while a task "
+                     "waited on it");
+}
+
 static int select_k (lua_State *L, int status, lua_KContext ctx) {
   Scheduler *S = weirL_scheduler(L);
   Task *t = S->current;
@@ -266,8 +271,7 @@ static int select_k (lua_State *L, int status, lua_KContext ctx) {
   weirL_wait_over(t);
   if (WEIR_UNLIKELY(spent)) {
     weirL_cut_short(L, t);
-    return weirL_error(L, "select ended: the handle of a branch was moved or dropped while a "
-                       "task waited on it");
+    return ended(L);
   }
   if (won == NULL) {
     t->timed_out = false;
@@ -282,7 +286,11 @@ static int select_k (lua_State *L, int status, lua_KContext ctx) {
   t->parking.won = NULL;
   if (r != WEIR_PENDING) return r;
   lua_settop(L, top);
-  for (b = 0; b < n; b++) {                     /* a false alarm: is another ready? */
+  for (b = 0; b < n; b++) {                     /* a false alarm: do all still stand? */
+    Standing s = standing(L, plain, b);
+    if (!weirL_live(lua_touserdata(L, s.object))) return ended(L);
+  }
+  for (b = 0; b < n; b++) {                     /* is another ready? */
     Standing s = standing(L, plain, b);
     if (!s.op->ready(L, s.object)) continue;
     r = branch_effect(L, plain, b, NULL);
@@ -388,10 +396,6 @@ static int sample (lua_State *L, Scheduler *S, uint32_t n) {
 static int look_plain (lua_State *L, Scheduler *S, uint32_t n) {
   uint32_t i, ready = 0, chosen = 0;
   const Op *op = NULL, *its;
-  if (n >= SAMPLED_FROM && !S->explore && S->sampled == lua_topointer(L, 1) && S->sampled_length == n) {
-    int r = sample(L, S, n);
-    if (r != WEIR_PENDING) return r;
-  }
   for (i = 1; i <= n; i++) {
     int at = n <= KEPT ? 2 + (int)i : 3;
     lua_rawgeti(L, 1, i);
@@ -570,6 +574,16 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   weirL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 2);
   if (mode != MODE_TRY && weirL_spent(L, S)) return weirL_give_way(L, S, again);
+  n = mode == MODE_BIASED ? 0 : (uint32_t)lua_rawlen(L, 1);
+  if (n >= SAMPLED_FROM && !S->explore && S->sampled == lua_topointer(L, 1) &&
+      S->sampled_length == n) {
+    int r = sample(L, S, n);
+    if (r >= 0) {
+      weirL_notice(L, S);
+      return r;
+    }
+    lua_settop(L, 2);
+  }
   n = mode == MODE_BIASED ? biased_length(L) : array_length(L);
   if (n > 0 && mode != MODE_BIASED) {
     int r = look_plain(L, S, n);
