@@ -121,7 +121,7 @@ asan:
 	@$(MAKE) --no-print-directory check-asan OUT=build/asan CFLAGS='-O1 -g $(SANITIZE)'
 
 check-asan: build
-	@$(WITH_TREE) $(LIMIT) env WEIR_CHECKER=asan ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	@$(WITH_TREE) $(LIMIT) env WEIR_CHECKER=asan ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	  LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  $(BUSTED_IN) $(SPECS)
 
