@@ -127,7 +127,8 @@ check-asan: build
 
 # Memcheck is some thirty times slower: what would take it minutes is tagged #slow, what only starts programs is
 # left out, and each file runs in a process of its own, or each full collection would walk all the others.
-CHECKED_SPECS = $(filter-out spec/examples_spec.lua spec/docs_spec.lua spec/rock_spec.lua,\
+# (Programs of their own, and waits for a network of real time, are left out.)
+CHECKED_SPECS = $(filter-out spec/examples_spec.lua spec/docs_spec.lua spec/rock_spec.lua spec/luv_spec.lua spec/interrupt_spec.lua,\
                   $(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
 valgrind:
 	@$(MAKE) --no-print-directory check-valgrind OUT=build/valgrind CFLAGS='-O1 -g'

@@ -2,6 +2,7 @@
 -- Reads callgrind's profiles: instructions of the measured part, and calls from weir into Lua's C API.
 --
 --   lua profile.lua count QUESTION FEW MORE MORE_OPS FEW_OPS
+--   lua profile.lua least COUNTED.tsv
 --   lua profile.lua bystanders OPERATION NUMBER PROFILE
 --   lua profile.lua compare RECORDED.tsv COUNTED.tsv TOOLCHAIN
 --   lua profile.lua beside COUNTED.tsv HOLLOW.tsv
@@ -45,7 +46,9 @@ local function table_of(path)
   local rows, order, toolchain = {}, {}, nil
   for line in io.lines(path) do
     local question, instructions, calls = line:match "^([%w_]+)\t(%S+)\t(%S+)$"
-    if question then
+    if question and rows[question] then -- another seed
+      rows[question].instructions = math.min(rows[question].instructions, tonumber(instructions))
+    elseif question then
       rows[question] = { instructions = tonumber(instructions), calls = tonumber(calls) }
       order[#order + 1] = question
     elseif not line:find "question" then
@@ -53,6 +56,13 @@ local function table_of(path)
     end
   end
   return rows, order, toolchain
+end
+
+local function least(path)
+  local rows, order = table_of(path)
+  for _, question in ipairs(order) do
+    print(("%s\t%.1f\t%.2f"):format(question, rows[question].instructions, rows[question].calls))
+  end
 end
 
 local function verdict(old, new)
@@ -100,6 +110,7 @@ end
 local commands = {
   count = function() count(arg[2], arg[3], arg[4], tonumber(arg[5]), tonumber(arg[6])) end,
   bystanders = function() bystanders(arg[2], arg[3], arg[4]) end,
+  least = function() least(arg[2]) end,
   beside = function() beside(arg[2], arg[3]) end,
   compare = function() os.exit(compare(arg[2], arg[3], arg[4])) end,
 }

@@ -39,6 +39,7 @@ build = {
     ["weir.actor.supervise"] = "lua/weir/actor/supervise.lua",
     ["weir.actor.supervisor"] = "lua/weir/actor/supervisor.lua",
     ["weir.console"] = "lua/weir/console.lua",
+    ["weir.cqueues"] = "lua/weir/cqueues.lua",
     ["weir.luv"] = "lua/weir/luv.lua",
     ["weir.luv.await"] = "lua/weir/luv/await.lua",
     ["weir.luv.connection"] = "lua/weir/luv/connection.lua",

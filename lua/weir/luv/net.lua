@@ -72,7 +72,7 @@ local owned = core.new_kind("luv.Server", {}, function(self)
 end, { __noun = "server" })
 
 -- Takes what found no place when it came, and ends the server with its receiver.
-local function serve(self, tx)
+local function serve(self, tx, _server)
   while weir.select { gone = weir.closed(tx), stalled = self.stalled } == "stalled" do
     local permit = tx:reserve()
     if permit then accept_for(self, permit) end

@@ -14,7 +14,7 @@ local owned = core.new_kind("luv.Signal", {}, function(self)
 end, { __noun = "signal" })
 
 -- Ends with its receiver.
-local function watch(tx)
+local function watch(tx, _signal)
   tx:closed()
 end
 
