@@ -26,15 +26,16 @@ MODULES    := $(filter-out lua/weir/meta%,$(wildcard lua/weir/*.lua lua/weir/*/*
 # Programs, the specs and the programs that these start find the tree's modules and this build's core.
 WITH_TREE   = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
               LUA_CPATH='$(CURDIR)/$(OUT)/?.so;;' WEIR_BUILD='$(OUT)'
-BUSTED      = busted --lua="$$(command -v $(LUA))"
+# busted is a Lua program (Debian's) or a shell script that starts one (LuaRocks'). The first is run by our Lua at
+# once: given --lua, it would start a second one, which no checker sees and no time limit ends.
+BUSTED      = $(shell file=$$(command -v busted); if head -n 1 "$$file" | grep -q lua; \
+                then echo $(LUA) $$file --ignore-lua; else echo busted --lua="$$(command -v $(LUA))"; fi)
 SPECS       = spec
 # A spec that hangs is a failure, not a wait.
 LIMIT       = $(shell command -v timeout >/dev/null 2>&1 && echo timeout --foreground 1200)
-# On one Lua, for the checkers: busted's own script would start a second one.
-BUSTED_IN   = $(LUA) "$$(command -v busted)" --ignore-lua
 
-.PHONY: all help build demo test check check-asserting check-asan check-valgrind run lint warnings kernel-check kernel-test asan oom check-oom valgrind \
-        docs bench bench-check dist install uninstall clean symbols
+.PHONY: all help build demo test check check-asserting check-asan check-valgrind check-oom \
+        run lint warnings kernel-check kernel-test asan oom valgrind docs bench bench-check dist install uninstall clean symbols
 
 all: build
 
@@ -45,6 +46,7 @@ help:
 	@echo 'make check        every spec, on what is there (SPECS=spec/mpsc_spec.lua for one)'
 	@echo 'make run FILE=examples/01-words.lua'
 	@echo 'make kernel-test  the explorers of the C kernel, under ASan and UBSan'
+	@echo 'make oom          a Lua whose memory runs out at each allocation in turn'
 	@echo 'make asan         the suite under ASan and UBSan     make valgrind   under memcheck'
 	@echo 'make lint         luacheck                           make docs       the HTML pages'
 	@echo 'make bench        figures                            make bench-check  against the recorded ones'
@@ -108,7 +110,6 @@ kernel-test: kernel-check
 	  $(CC) $(KERNEL_FLAGS) $(SANITIZE) -DSANITIZED -o $$program.san $$file $(KERNEL) && $$program.san || exit 1; \
 	done
 
-# Programs that the specs start inherit the checker; what they start besides is not ours, so no leak check here.
 # A Lua whose memory runs out at each allocation in turn.
 oom:
 	@$(MAKE) --no-print-directory check-oom OUT=build/oom CFLAGS='-O1 -g'
@@ -117,13 +118,15 @@ check-oom: build
 	$(CC) -std=c11 -O1 -g $(WARNINGS) $(LUA_CFLAGS) -Wl,-E -o $(OUT)/host spec/oom/host.c $$(pkg-config --libs lua5.4) -ldl -lm
 	@$(WITH_TREE) $(OUT)/host spec/oom/cases.lua
 
+# Programs that the specs start inherit the checker; what they start besides is not ours, so no leak check here.
 asan:
 	@$(MAKE) --no-print-directory check-asan OUT=build/asan CFLAGS='-O1 -g $(SANITIZE)'
 
 check-asan: build
-	@$(WITH_TREE) $(LIMIT) env WEIR_CHECKER=asan ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	@$(WITH_TREE) $(LIMIT) env WEIR_CHECKER=asan \
+	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	  LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
-	  $(BUSTED_IN) $(SPECS)
+	  $(BUSTED) $(SPECS)
 
 # Memcheck is some thirty times slower: what would take it minutes is tagged #slow, what only starts programs is
 # left out, and each file runs in a process of its own, or each full collection would walk all the others.
@@ -138,7 +141,7 @@ check-valgrind: build
 	  echo "$$spec"; \
 	  $(WITH_TREE) WEIR_CHECKER=valgrind $(LIMIT) valgrind --quiet --error-exitcode=99 --leak-check=full \
 	    --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-	    $(BUSTED_IN) --exclude-tags=slow $$spec || exit 1; \
+	    $(BUSTED) --exclude-tags=slow $$spec || exit 1; \
 	done
 
 # ---- papers and figures -----------------------------------------------------------------------------
