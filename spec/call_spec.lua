@@ -413,6 +413,57 @@ describe("mpsc.Sender:call", function()
     assert.equal(1, tx:call(msg))
   end))
 
+  it("aborted after an answer of several values came drops the handles in each of them", in_task(function()
+    local tx, rx = weir.mpsc(1)
+    local one, first = weir.mpsc(1)
+    local two, second = weir.mpsc(1)
+    local caller = weir.spawn(function() tx:call {} end)
+    local msg = rx:recv()
+    assert.is_true(msg.reply:send({ tx = one }, "between", { tx = two }))
+    caller:abort()
+    caller:join()
+    assert.same({ nil, "closed" }, { first:try_recv() })
+    assert.same({ nil, "closed" }, { second:try_recv() })
+  end))
+
+  it("gets an answer of many values, and one that comes before it waits", in_task(function()
+    local tx, rx = weir.mpsc(1)
+    weir.spawn(function()
+      for msg in rx do msg.reply:send(table.unpack({}, 1, msg.n)) end
+    end)
+    for _, n in ipairs { 0, 1, 2, 7, 8, 9, 20, 200 } do
+      assert.equal(n, select("#", tx:call { n = n }))
+    end
+  end))
+
+  it("whose actor is aborted with the request granted, not yet taken, is served by the next one", in_task(function()
+    local tx, rx = weir.mpsc(1)
+    local first = weir.spawn(function() return rx:recv() end)
+    weir.yield()                                 -- it waits
+    local caller = weir.spawn(function() return tx:call { n = 1 } end)
+    weir.yield()                                 -- the caller hands its message to it
+    first:abort()
+    assert.same({ false, "aborted" }, { first:join() })
+    assert.equal(1, #rx)
+    local second = weir.spawn(function() return rx:recv().n end)   -- and ends without an answer
+    assert.same({ true, 1 }, { second:join() })
+    assert.same({ true, nil, "closed" }, { caller:join() })
+  end))
+
+  it("uses nothing of an earlier call that timed out and is answered late", in_task(function()
+    local tx, rx = weir.mpsc(1)
+    local late
+    weir.spawn(function()
+      late = rx:recv().reply:move()
+      for msg in rx do msg.reply:send(msg.n) end
+    end)
+    assert.same({ nil, "timeout" }, { tx:call({ n = 0 }, 1) })
+    for i = 1, 5 do
+      assert.equal(i, tx:call { n = i })
+      if i == 3 then assert.same({ nil, "closed" }, { late:send("late") }) end
+    end
+  end))
+
   it("that comes back from a plain mistake in the actor leaves memory flat", in_task(function()
     local tx, rx = weir.mpsc(4)
     serve(rx, function(msg) return msg.n end)

@@ -173,7 +173,8 @@ enum Listing { LISTING_DEBUG = 1, LISTING_TRACE = 2, LISTING_CONSOLE = 4 };
 
 /* user values of the scheduler */
 enum { UV_THREADS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
-       UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_REPLY, UV_RETIRED, UV_METAS,  /* .. UV_METAS + KINDS - 1 */
+       UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_REPLY, UV_RETIRED, UV_SPARES,
+       UV_METAS,                  /* .. UV_METAS + KINDS - 1 */
        UV_COUNT = UV_METAS + KINDS - 1 };
 /* fields of the hooks table */
 enum { HOOK_ERROR = 1, HOOK_DEFAULT, HOOK_WAKE, HOOK_COMPOSITE, HOOK_DOOMED, HOOK_REPORT, HOOK_SOURCE,
@@ -201,6 +202,7 @@ typedef struct Scheduler {
   uint32_t nslots, capslots;
   uint32_t idle, nidle;           /* slots with a coroutine at rest */
   uint32_t bare;                  /* slots without one */
+  uint32_t nspares;               /* Oneshots at rest, for calls */
   uint32_t ntasks;                /* unfinished */
   uint32_t next_id;
   uint32_t nplaces;
@@ -247,6 +249,7 @@ typedef struct Task {
   bool closing;                   /* its <close> variables run: no waits */
   bool grouped;                   /* it is a Member */
   bool hands;                     /* parked in recv: takes a message on its stack (mpsc.c) */
+  bool called;                    /* the message that it was handed came by `call` */
   bool calling;                   /* in tx:call(): index 2 of L is the oneshot it waits on */
   bool traced;                    /* FAILED: user value 1 is { error, traceback } */
   bool close_failed;              /* a <close> variable raised, while it was being ended;
@@ -431,7 +434,7 @@ void weirL_store_grow (lua_State *L, int i, Store *s, uint32_t most);
 void weirL_store_push_block (lua_State *L, int i, Store *s, int v);
 void weirL_store_push_front (lua_State *L, int i, Store *s, int v);
 int weirL_store_pop_block (lua_State *L, int i, Store *s);
-void weirL_store_mark_call (Store *s);
+void weirL_store_mark_call (Block *b, int nth);
 bool weirL_store_take_call (Store *s);
 
 /* Is there no room for one more, until it grows? `reserve`: a single block keeps
@@ -485,6 +488,7 @@ typedef struct Permit {           /* of an mpsc channel, or of a semaphore */
 
 Handle *weirL_sender (lua_State *L);
 int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, bool call);
+bool weirL_hand_call (lua_State *L, Mpsc *c, int v);
 void weirL_check_message (lua_State *L, int v);
 void weirL_channel_stats (lua_State *L, const Mpsc *c);
 void weirL_open_mpsc (lua_State *L, int S);

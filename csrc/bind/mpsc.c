@@ -6,8 +6,8 @@
 **   Sender ---+--> Mpsc { kernel, Store } <------'
 **   Permit --'       user values: the buffered values (store.c)
 **
-** A plain message sent while the receiver waits in a plain recv is not stored
-** but put on the stack of its coroutine (`handed`): for the kernel it is the
+** A message that is no handle, sent while the receiver waits in a plain recv, is not
+** stored but put on the stack of its coroutine (`handed`): for the kernel it is the
 ** first message, promised to that task. If the task is cut short, or anybody
 ** else takes the first message, it goes back to the front of the store, where a
 ** slot is kept free for it.
@@ -114,7 +114,7 @@ int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, boo
   if (from != 0) weirL_handle_commit(L, c->S, from, v, SPENT_CHANNEL, NULL);
   weirL_store_push(L, store, &c->store, v);
   if (call) {
-    weirL_store_mark_call(&c->store);
+    weirL_store_mark_call(c->store.last, c->store.last->len - 1);
     c->calls++;
   }
   if (held) weir_permits_take(won);
@@ -143,20 +143,33 @@ static void mpsc_send_enter (lua_State *L, int i, weir_Waiter *w) {
 
 const Op weirL_send_op = {"send", mpsc_send_poll, mpsc_send_ready, mpsc_send_enter, NULL, false};
 
-/* The message at index 2 goes straight to the task that waits for it, if it
-** waits so that it can be taken back. Pushes true. */
-static inline bool hand_over (lua_State *L, Mpsc *c, const weir_Waiter *w) {
-  Task *t = weir_container(w->parking, Task, parking);
+/* The message at index v, which is no userdata, goes straight to the task that waits
+** for it, if it waits so that it can be taken back. */
+static inline bool hand_over (lua_State *L, Mpsc *c, int v, bool call) {
+  const weir_Link *first = c->k.items.line.next;
+  Task *t = weir_container(weir_container(first, const weir_Waiter, link)->parking, Task, parking);
   if (!t->hands || c->k.len > 0) return false;
-  lua_pushvalue(L, 2);
+  lua_pushvalue(L, v);
   lua_xmove(L, t->L, 1);
   t->pass = 1;
   c->handed = t;
+  t->called = call;
   c->k.room.free--;
   weir_mpsc_push(&c->k);
   weirL_notice(L, c->S);
-  lua_pushboolean(L, 1);
   return true;
+}
+
+/* Is there room for one more, without anybody in line and without an allocation? */
+static inline bool has_place (const Mpsc *c) {
+  return !c->k.refusing && weir_permits_ready(&c->k.room, 1) &&
+         !weirL_store_full(&c->store, c->handed != NULL);
+}
+
+/* weirL_send_value for the message of a call, straight to the actor if it waits.
+** Pushes something, or not. */
+bool weirL_hand_call (lua_State *L, Mpsc *c, int v) {
+  return has_place(c) && !weir_list_empty(&c->k.items.line) && hand_over(L, c, v, true);
 }
 
 /* The message that was handed over is the first in the store again. */
@@ -165,6 +178,10 @@ static void reclaim (Mpsc *c) {
   lua_State *co = t->L;                         /* receiver; message */
   lua_getiuservalue(co, 1, 1);
   weirL_store_push_front(co, 3, &c->store, 2);
+  if (t->called) {
+    weirL_store_mark_call(c->store.first, 0);
+    c->calls++;
+  }
   lua_settop(co, 1);
   t->pass = 0;
   t->hands = false;
@@ -184,16 +201,14 @@ void weirL_recv_cut (Task *t) {
 ** allocate. Pushes true; false if it is another case.
 */
 static inline bool send_at_once (lua_State *L, Mpsc *c) {
-  weir_Link *first = weir_list_first(&c->k.items.line);
-  if (WEIR_UNLIKELY(c->k.refusing || !weir_permits_ready(&c->k.room, 1) ||
-                    weirL_store_full(&c->store, c->handed != NULL)))
-    return false;
-  if (first != NULL && hand_over(L, c, weir_container(first, weir_Waiter, link))) return true;
-  lua_getiuservalue(L, 1, 1);
-  weirL_store_push(L, 3, &c->store, 2);
-  c->k.room.free--;
-  weir_mpsc_push(&c->k);
-  weirL_notice(L, c->S);
+  if (WEIR_UNLIKELY(!has_place(c))) return false;
+  if (weir_list_empty(&c->k.items.line) || !hand_over(L, c, 2, false)) {
+    lua_getiuservalue(L, 1, 1);
+    weirL_store_push(L, 3, &c->store, 2);
+    c->k.room.free--;
+    weir_mpsc_push(&c->k);
+    weirL_notice(L, c->S);
+  }
   lua_pushboolean(L, 1);
   return true;
 }
@@ -353,7 +368,8 @@ static int recv_k (lua_State *L, int status, lua_KContext ctx) {
   c = (Mpsc *)h->end;
   if (c->handed == t) {                         /* it is on the stack */
     c->handed = NULL;
-      weir_mpsc_pop(&c->k);
+    weir_mpsc_pop(&c->k);
+    if (WEIR_UNLIKELY(t->called)) get(L, c, LUA_TTABLE, true);
   }
   else receive(L, 1, 1, c, false);
   t->self.owns = false;

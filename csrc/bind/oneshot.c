@@ -7,7 +7,9 @@
 **
 ** tx:call(msg) makes a sender only: the caller's C frame is the receiving end.
 ** Its stack while it waits:   1 tx   2 Oneshot   3 msg, until it is sent
-** and whatever cuts the wait short comes through weirL_call_cut.
+** and whatever cuts the wait short comes through weirL_call_cut. An answer that comes
+** while it waits is put on that stack, above the Oneshot (`handed`). An Oneshot whose
+** answer was taken is known to nobody else, and serves a later call.
 **
 ** Long because `call` is a oneshot without a receiver's handle.
 */
@@ -20,9 +22,13 @@ typedef struct Oneshot {
   Object o;
   Scheduler *S;
   weir_Oneshot k;
+  Task *caller;                   /* parked in call_wait for it; or NULL */
   bool ended;                     /* the receiver was told "closed" */
+  bool handed;                    /* the values are on the caller's stack */
   int n;                          /* values of the message */
 } Oneshot;
+
+enum { SPARES = 64, HANDED_MAX = 8 };
 
 static Oneshot *oneshot_at (lua_State *L, int i) {
   return (Oneshot *)((Handle *)lua_touserdata(L, i))->end;
@@ -33,15 +39,20 @@ const weir_Oneshot *weirL_oneshot_kernel (const void *end) {
   return &((const Oneshot *)end)->k;
 }
 
+static void init_oneshot (Oneshot *o) {
+  o->caller = NULL;
+  o->ended = o->handed = false;
+  o->n = 0;
+  weir_oneshot_init(&o->k);
+}
+
 /* [-0, +1, m] */
 static Oneshot *new_oneshot (lua_State *L, Scheduler *S) {
   Oneshot *o = (Oneshot *)lua_newuserdatauv(L, sizeof(Oneshot), 1);
   o->o.tag = 0;
   o->o.waits = 0;
   o->S = S;
-  o->n = 0;
-  o->ended = false;
-  weir_oneshot_init(&o->k);
+  init_oneshot(o);
   return o;
 }
 
@@ -99,6 +110,16 @@ static bool has_handle (lua_State *L, const Handle *tx, int n) {
   return found;
 }
 
+/* The n values on top go straight to the caller that waits for them. */
+static bool hand_answer (lua_State *L, Oneshot *o, int n) {
+  Task *t = o->caller;
+  if (t == NULL || !t->parking.parked || n == 0 || n > HANDED_MAX) return false;
+  lua_xmove(L, t->L, n);
+  t->pass = n;
+  o->handed = true;
+  return true;
+}
+
 /* tx:send(...) -> true / nil, "closed". A sender that has sent needs no finaliser
 ** any more: upvalue 3 is a metatable without one. */
 static int oneshot_sender_send (lua_State *L) {
@@ -107,17 +128,17 @@ static int oneshot_sender_send (lua_State *L) {
   Scheduler *S = o->S;
   int n = lua_gettop(L) - 1;
   bool handles = has_handle(L, h, n);
-  if (!weir_oneshot_refuses(&o->k)) {
+  if (!weir_oneshot_refuses(&o->k) && (handles || !hand_answer(L, o, n))) {
     if (n > LUA_MINSTACK - 8) luaL_checkstack(L, 8, NULL);
     lua_getiuservalue(L, 1, 1);
     if (handles) move_values(L, S, n);
     if (n > 0) keep_values(L, n + 2, 2, n);
-    o->n = n;
     if (weir_oneshot_refuses(&o->k)) {          /* a finalizer was here */
       lua_pushnil(L);
       lua_setiuservalue(L, n + 2, 1);
     }
   }
+  o->n = n;
   weirL_handle_spend(h, SPENT_SENT);
   h->end = NULL;
   lua_pushnil(L);
@@ -330,30 +351,77 @@ static void take_back (lua_State *L) {
   lua_rawset(L, MSG);
 }
 
-/* The call is over, one way or the other. */
-static void hang_up (lua_State *L, Task *t) {
-  Oneshot *o = (Oneshot *)lua_touserdata(L, REPLY);
+/* An Oneshot for a call, a spare one or new, comes between tx and msg. [-0, +1, m] */
+static Oneshot *put_oneshot (lua_State *L, Scheduler *S) {
+  Oneshot *o;
+  lua_pushvalue(L, REPLY);                      /* tx; msg; msg */
+  if (WEIR_UNLIKELY(S->nspares == 0)) o = new_oneshot(L, S);
+  else {
+    weirL_uv(L, UV_SPARES);
+    lua_rawgeti(L, -1, S->nspares--);
+    o = (Oneshot *)lua_touserdata(L, -1);
+    init_oneshot(o);
+  }
+  lua_replace(L, REPLY);
+  lua_settop(L, MSG);
+  return o;
+}
+
+/* Its answer was taken: nobody but this call knows it. (While a trace is written an
+** address stands for one oneshot.) The table has room for all. [-0, +0, -] */
+static void spare (lua_State *L, Scheduler *S) {
+  if (S->nspares == SPARES || S->trace != NULL) return;
+  weirL_uv(L, UV_SPARES);
+  lua_pushvalue(L, REPLY);
+  lua_rawseti(L, -2, ++S->nspares);
+  lua_pop(L, 1);
+}
+
+/* The wait of a call is over. */
+static void call_over (Task *t) {
   t->calling = false;
   weir_deadlines_stop(&t->S->deadlines, &t->due);
   t->timed_out = false;
-  drop_receiving_end(L, t->S, o, REPLY);
+}
+
+/* The call is over, and the receiving end goes. */
+static void hang_up (lua_State *L, Task *t) {
+  call_over(t);
+  drop_receiving_end(L, t->S, (Oneshot *)lua_touserdata(L, REPLY), REPLY);
+}
+
+/* Was the message sent by the call that waits on co? */
+static bool call_sent (lua_State *co) {
+  return lua_gettop(co) < MSG || ((const Oneshot *)lua_touserdata(co, REPLY))->handed;
 }
 
 /* A wait inside call is cut short: the coroutine t->L is to be closed. */
 void weirL_call_cut (lua_State *L, Task *t) {
   lua_State *co = t->L;
+  Oneshot *o = (Oneshot *)lua_touserdata(co, REPLY);
   int top = lua_gettop(L);
   t->calling = false;
-  lua_pushvalue(co, REPLY);
-  lua_xmove(co, L, 1);
-  drop_receiving_end(L, t->S, (Oneshot *)lua_touserdata(L, top + 1), top + 1);
-  if (lua_gettop(co) >= MSG) {                  /* not sent yet */
+  o->caller = NULL;
+  if (o->handed) {                              /* each value is a message of its own */
+    o->handed = false;
+    t->pass = 0;
+    weir_oneshot_take(&o->k);
+    for (; o->n > 0; o->n--) {
+      lua_xmove(co, L, 1);
+      weirL_drop_message(L, t->S, top + 1);
+      lua_settop(L, top);
+    }
+  }
+  else if (!call_sent(co)) {
     lua_pushvalue(co, MSG);
     lua_xmove(co, L, 1);
     weirL_uv(L, UV_REPLY);
     lua_pushnil(L);
-    lua_rawset(L, -3);
+    lua_rawset(L, top + 1);
   }
+  lua_pushvalue(co, REPLY);
+  lua_xmove(co, L, 1);
+  drop_receiving_end(L, t->S, o, lua_gettop(L));
   lua_settop(L, top);
 }
 
@@ -363,20 +431,30 @@ static int call_arrived (lua_State *L, int status, lua_KContext ctx);
 static int call_wait (lua_State *L, Task *t) {
   Oneshot *o = (Oneshot *)lua_touserdata(L, REPLY);
   lua_settop(L, REPLY);                         /* msg is the actor's now */
+  o->caller = t;
   weir_park(&t->parking, &t->self, 1);
   weir_line_join(&o->k.arrived, &t->self);
-  return weirL_park(L, t, 0, call_arrived);
+  return weirL_park(L, t, (lua_KContext)t, call_arrived);
 }
 
 static int call_arrived (lua_State *L, int status, lua_KContext ctx) {
-  Task *t = weirL_scheduler(L)->current;
+  Task *t = (Task *)ctx;
   Oneshot *o = (Oneshot *)lua_touserdata(L, REPLY);
   int n;
   (void)status;
-  (void)ctx;
+  o->caller = NULL;
+  if (WEIR_LIKELY(o->handed)) {                 /* the values are on top */
+    weir_oneshot_take(&o->k);
+    n = o->n;
+    o->handed = false;
+    call_over(t);
+    spare(L, t->S);
+    return n;
+  }
   if (o->k.sent) {
     n = push_values(L, o, REPLY);
     hang_up(L, t);
+    spare(L, t->S);
     return n;
   }
   if (weir_oneshot_over(&o->k)) {
@@ -447,12 +525,11 @@ int weirL_sender_call (lua_State *L) {
   }
   t = weirL_may_wait(L, S, "call");
   lua_settop(L, 2);
-  o = new_oneshot(L, S);
-  lua_insert(L, REPLY);                         /* tx; oneshot; msg */
+  o = put_oneshot(L, S);
   weirL_uv(L, UV_REPLY);
   weirL_handle_new(L, S, ONESHOT_SENDER, REPLY, o);
   lua_rawset(L, MSG);
-  n = weirL_send_value(L, TX, c, NULL, MSG, true);
+  n = weirL_hand_call(L, c, MSG) ? 1 : weirL_send_value(L, TX, c, NULL, MSG, true);
   lua_settop(L, MSG);
   if (n == 2 || (n == WEIR_PENDING && seconds == 0)) {
     take_back(L);
@@ -492,6 +569,8 @@ void weirL_open_oneshot (lua_State *L, int S) {
   weirL_push_retired(L);
   lua_setiuservalue(L, S, UV_RETIRED);
   lua_pop(L, 1);
+  lua_createtable(L, SPARES, 0);
+  lua_setiuservalue(L, S, UV_SPARES);
   lua_pushliteral(L, "reply");
   lua_setiuservalue(L, S, UV_REPLY);
   weirL_setfunc(L, S, "oneshot", oneshot);

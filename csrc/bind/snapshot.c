@@ -207,7 +207,7 @@ static void set_branches (lua_State *L, const Scheduler *S, const Task *t, const
     append(L);
   }
   else if (t->calling) {                        /* 1 tx, 2 oneshot, 3 the message */
-    bool sent = lua_gettop(co) < MSG;
+    bool sent = call_sent(co);
     add_branch(L, co, TX, "call", sent ? NULL : &t->self, own);
     set_bool(L, "sent", sent);
     set_pointer(L, "reply", lua_touserdata(co, REPLY));

@@ -96,10 +96,9 @@ void weirL_store_push_front (lua_State *L, int i, Store *s, int v) {
   b->len++;
 }
 
-/* The message that was pushed last came by `call`. */
-void weirL_store_mark_call (Store *s) {
-  Block *b = s->last;
-  unsigned slot = (b->head + b->len - 1u) & (b->size - 1u);
+/* The nth message of a block came by `call`. */
+void weirL_store_mark_call (Block *b, int nth) {
+  unsigned slot = (unsigned)(b->head + nth) & (b->size - 1u);
   calls(b)[slot >> 3] |= (uint8_t)(1u << (slot & 7));
 }
 
