@@ -1155,3 +1155,74 @@ describe("a [timeout] argument", function()
     assert.same({ nil, "timeout" }, { rx:recv(0) })
   end)
 end)
+
+describe("many deadlines", function()
+  -- Times that repeat, in a fixed disorder.
+  local function times(n)
+    local x, list = 42, {}
+    for i = 1, n do
+      x = (x * 1103515245 + 12345) % 2147483648
+      list[i] = x // 65536 % 97 + 1
+    end
+    return list
+  end
+
+  it("come in their order, those of one time in order of starting, whatever is stopped meanwhile", paused(function()
+    local due, tasks, woke = times(2000), {}, {}
+    for i, seconds in ipairs(due) do
+      tasks[i] = weir.spawn(function()
+        weir.sleep(seconds)
+        woke[#woke + 1] = i
+      end)
+    end
+    weir.yield()
+    local expected = {}
+    for i = 1, #due do
+      if i % 3 == 0 then tasks[i]:abort() else expected[#expected + 1] = i end
+    end
+    table.sort(expected, function(a, b) return due[a] < due[b] or (due[a] == due[b] and a < b) end)
+    weir.sleep(100)
+    assert.same(expected, woke)
+  end))
+
+  it("give their memory back after a burst", paused(function()
+    local timers = {}
+    local function settled()
+      weir.after(1)
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage("count")
+    end
+    local before = settled()
+    for i = 1, 20000 do timers[i] = weir.after(i) end
+    for i = 1, #timers do timers[i] = nil end
+    timers = {}                                       -- its array part too
+    collectgarbage()
+    assert.is_true(settled() - before < 64)
+  end))
+
+  it("may be started by finalizers while others are", paused(function()
+    local kept, fired = {}, 0
+    local function leave()
+      setmetatable({}, { __gc = function()
+        kept[#kept + 1] = weir.after(1)
+        kept[#kept + 1] = weir.interval(1)
+      end })
+    end
+    for _ = 1, 300 do
+      leave()
+      weir.spawn(function()
+        weir.sleep(2)
+        fired = fired + 1
+      end)
+      weir.yield()
+    end
+    collectgarbage()
+    assert.is_true(#kept > 0)
+    for _, awaitable in ipairs(kept) do
+      assert.equal("number", type((weir.select({ awaitable }))))
+    end
+    weir.sleep(2)
+    assert.equal(300, fired)
+  end))
+end)

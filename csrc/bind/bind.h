@@ -144,17 +144,20 @@ typedef struct Op {
 
 typedef struct Block Block;
 
-/* a coroutine and whoever uses it */
+/* A coroutine and whoever uses it: 16 bytes, for there are as many as tasks. */
 typedef struct Slot {
-  lua_State *co;                  /* NULL: none made yet; anchored by the threads table */
-  struct Task *task;              /* whose base coroutine it is now; or NULL */
-  weir_Waiter *branches;          /* block for its task's selects, anchored likewise */
-  uint32_t nbranches;
-  uint32_t next;                  /* in a free list */
-  bool exposed;                   /* coroutine.running gave it away: not used again */
+  lua_State *co;                  /* NULL: none made yet; anchored by the chunk */
+  uintptr_t user;                 /* the Task whose base coroutine it is now; 0: a frame's;
+                                     odd: free, 2 * the next in the list + 1 */
 } Slot;
 
-enum { NO_SLOT = 0 };             /* slot numbers begin at 1, like table indices */
+/* They stand in chunks, userdata: user value i + 1 anchors the coroutine of slot i. */
+enum { CHUNK = 128, NO_SLOT = 0 };
+
+typedef struct Branches {         /* the wait records of a task's selects, used again */
+  size_t n;
+  weir_Waiter waiter[];
+} Branches;
 
 typedef struct Place {            /* where something was spawned */
   const char *source;             /* compared, and verified with `text` */
@@ -172,8 +175,8 @@ enum Halt { HALT_DONE = 1, HALT_WATCHED = 2 };
 enum Listing { LISTING_DEBUG = 1, LISTING_TRACE = 2, LISTING_CONSOLE = 4 };
 
 /* user values of the scheduler */
-enum { UV_THREADS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
-       UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_REPLY, UV_RETIRED, UV_SPARES,
+enum { UV_CHUNKS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
+       UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_REPLY, UV_RETIRED, UV_SPARES, UV_HEAP,
        UV_METAS,                  /* .. UV_METAS + KINDS - 1 */
        UV_COUNT = UV_METAS + KINDS - 1 };
 /* fields of the hooks table */
@@ -184,7 +187,8 @@ typedef struct Scheduler {
   Object o;
   weir_Link ready;                /* Tasks, first come first served */
   weir_Link batch;                /* those of the turn going on */
-  weir_Deadlines deadlines;
+  weir_Deadlines deadlines;       /* the heap in UV_HEAP */
+  uint32_t intervals;             /* each has a place in the heap, started or not */
   struct Task *current;           /* running, or being closed */
   struct Task *main;              /* of the run going on */
   int tasks_at;                   /* during a turn: stack index of the tasks table */
@@ -198,8 +202,8 @@ typedef struct Scheduler {
   bool woken;                     /* work appeared while nobody ran it */
   double clock;                   /* virtual now */
   double shift;                   /* of the clock, by all run_paused so far */
-  Slot *slots;                    /* [1 .. nslots] */
-  uint32_t nslots, capslots;
+  Slot **chunks;                  /* of slots [1 .. nslots]; the array in UV_CHUNKS, they in UV_SLOTS */
+  uint32_t nslots, nchunks, capchunks;
   uint32_t idle, nidle;           /* slots with a coroutine at rest */
   uint32_t bare;                  /* slots without one */
   uint32_t nspares;               /* Oneshots at rest, for calls */
@@ -240,21 +244,25 @@ typedef struct Task {
   lua_State *L;                   /* its innermost coroutine */
   struct Frame *frames;           /* innermost first */
   const Op *op;                   /* of the wait going on; NULL: a select, or none */
+  Branches *branches;             /* of its selects, anchored by UV_BRANCHES; or NULL */
   uint32_t id, slot, place;
-  int pass;                       /* values on top of L for its next resume */
   uint8_t status;                 /* an enum Status */
-  bool aborting;                  /* to be ended at its turn */
-  bool expired;                   /* a frame's time is over: cut at the next wait */
-  bool timed_out;                 /* `due` came */
-  bool closing;                   /* its <close> variables run: no waits */
-  bool grouped;                   /* it is a Member */
-  bool hands;                     /* parked in recv: takes a message on its stack (mpsc.c) */
-  bool called;                    /* the message that it was handed came by `call` */
-  bool calling;                   /* in tx:call(): index 2 of L is the oneshot it waits on */
-  bool traced;                    /* FAILED: user value 1 is { error, traceback } */
-  bool close_failed;              /* a <close> variable raised, while it was being ended;
+  uint8_t pass;                   /* values on top of L for its next resume; or FRESH */
+  bool aborting : 1;              /* to be ended at its turn */
+  bool expired : 1;               /* a frame's time is over: cut at the next wait */
+  bool timed_out : 1;             /* `due` came */
+  bool closing : 1;               /* its <close> variables run: no waits */
+  bool grouped : 1;               /* it is a Member */
+  bool hands : 1;                 /* parked in recv: takes a message on its stack (mpsc.c) */
+  bool called : 1;                /* the message that it was handed came by `call` */
+  bool calling : 1;               /* in tx:call(): index 2 of L is the oneshot it waits on */
+  bool exposed : 1;               /* coroutine.running gave its base away: not used again */
+  bool traced : 1;                /* FAILED: user value 1 is { error, traceback } */
+  bool close_failed : 1;          /* a <close> variable raised, while it was being ended;
                                      user value 1 is that error */
 } Task;
+
+enum { FRESH = 255 };             /* pass: all that stands above the function */
 
 struct JoinSet;
 
@@ -287,6 +295,7 @@ typedef struct Frame {
   bool cut;                       /* its function is to be closed now */
   bool over;                      /* FRAME_SCOPE: the body has ended, its tasks not yet */
   bool failed;                    /* FRAME_SCOPE: with an error, on top of the stack */
+  bool exposed;                   /* coroutine.running gave its coroutine away */
 } Frame;
 
 /* object.c */
@@ -344,7 +353,17 @@ int weirL_give_way (lua_State *L, Scheduler *S, lua_CFunction again);
 uint32_t weirL_slot_take (lua_State *L, Scheduler *S);
 void weirL_slot_release (lua_State *L, Scheduler *S, uint32_t slot, bool clean);
 uint32_t weirL_random (Scheduler *S, uint32_t n);
-weir_Waiter *weirL_branches (lua_State *L, Scheduler *S, Task *t, uint32_t n);
+weir_Waiter *weirL_branches (lua_State *L, Task *t, uint32_t n);
+void weirL_deadline_room (lua_State *L, Scheduler *S);
+static inline Slot *weirL_slot (const Scheduler *S, uint32_t i) {
+  return &S->chunks[i / CHUNK][i % CHUNK];
+}
+
+/* The unfinished task whose base is slot i, or NULL. */
+static inline Task *weirL_slot_task (const Scheduler *S, uint32_t i) {
+  uintptr_t user = weirL_slot(S, i)->user;
+  return user & 1 ? NULL : (Task *)user;
+}
 void weirL_open_scheduler (lua_State *L, int S);
 
 /* wait.c */

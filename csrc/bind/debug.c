@@ -118,7 +118,7 @@ static lua_State *next_coroutine (const Scheduler *S, const Task *t, const Frame
   }
   if (*base) return NULL;
   *base = true;
-  return S->slots[t->slot].co;
+  return weirL_slot(S, t->slot)->co;
 }
 
 static lua_State *innermost (const Scheduler *S, const Task *t) {
@@ -156,7 +156,7 @@ static const Task **all_tasks (lua_State *L, const Scheduler *S) {
   const Task **all = (const Task **)lua_newuserdatauv(L, (S->ntasks + 1) * sizeof *all, 0);
   uint32_t i, n = 0;
   for (i = 1; i <= S->nslots; i++)
-    if (S->slots[i].task != NULL) all[n++] = S->slots[i].task;
+    if (weirL_slot_task(S, i) != NULL) all[n++] = weirL_slot_task(S, i);
   qsort((void *)all, n, sizeof *all, by_id);
   all[n] = NULL;
   return all;

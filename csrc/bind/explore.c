@@ -17,7 +17,7 @@
 /* Did it give way, and wait for nothing? */
 static bool gave_way (const Scheduler *S, const Task *t) {
   return t->status == READY && !t->aborting &&
-         lua_status(S->slots[t->slot].co) == LUA_YIELD;
+         lua_status(weirL_slot(S, t->slot)->co) == LUA_YIELD;
 }
 
 /* The task to run next, out of S->batch; NULL if it is empty. */

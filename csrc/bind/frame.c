@@ -62,7 +62,7 @@ static void enter (lua_State *L, Task *t, Frame *f) {
 
 /* The coroutine is done with. */
 static void discard (lua_State *L, Scheduler *S, Frame *f, bool clean) {
-  if (f->slot != NO_SLOT) weirL_slot_release(L, S, f->slot, clean);
+  if (f->slot != NO_SLOT) weirL_slot_release(L, S, f->slot, clean && !f->exposed);
   f->slot = NO_SLOT;
   f->co = NULL;
 }
@@ -269,7 +269,7 @@ static int frame_k (lua_State *L, int status, lua_KContext ctx) {
   if (f->over) return scope_end(L, S, t, f);
   t->status = RUNNING;
   status = t->L == f->co ? t->pass : 0;         /* a message that was handed over */
-  t->pass -= status;
+  if (status > 0) t->pass = 0;
   return go_on(L, S, f, status);
 }
 
@@ -285,7 +285,7 @@ static Frame *new_frame (lua_State *L, Scheduler *S, FrameKind kind, int nuv) {
   f->set = NULL;
   f->slot = NO_SLOT;
   f->kind = (uint8_t)kind;
-  f->active = f->stuck = f->expired = f->cut = f->over = f->failed = false;
+  f->active = f->stuck = f->expired = f->cut = f->over = f->failed = f->exposed = false;
   weir_list_init(&f->owned);
   weir_deadline_init(&f->due);
   f->parking.wake = frame_wake;
@@ -300,7 +300,7 @@ static Frame *new_frame (lua_State *L, Scheduler *S, FrameKind kind, int nuv) {
 ** arguments). After this nothing raises until the function runs. [-(n + 1), +0, m] */
 static void fill (lua_State *L, Scheduler *S, Task *t, Frame *f, int n) {
   f->slot = weirL_slot_take(L, S);
-  f->co = S->slots[f->slot].co;
+  f->co = weirL_slot(S, f->slot)->co;
   if (!lua_checkstack(f->co, n + 4)) {
     discard(L, S, f, true);
     weirL_error(L, "too many arguments");
@@ -335,6 +335,7 @@ static int timeout (lua_State *L) {
   weirL_checktype(L, 2, LUA_TFUNCTION);
   if (!can_wait(L, S)) return call_plainly(L);
   t = S->current;
+  weirL_deadline_room(L, S);
   f = new_frame(L, S, FRAME_TIMEOUT, 0);
   lua_replace(L, 1);
   n = lua_gettop(L) - 2;

@@ -115,7 +115,7 @@ static bool hand_answer (lua_State *L, Oneshot *o, int n) {
   Task *t = o->caller;
   if (t == NULL || !t->parking.parked || n == 0 || n > HANDED_MAX) return false;
   lua_xmove(L, t->L, n);
-  t->pass = n;
+  t->pass = (uint8_t)n;
   o->handed = true;
   return true;
 }
@@ -524,6 +524,7 @@ int weirL_sender_call (lua_State *L) {
     return weirL_give_way(L, S, weirL_sender_call);
   }
   t = weirL_may_wait(L, S, "call");
+  if (seconds > 0) weirL_deadline_room(L, S);   /* not when the message is sent already */
   lua_settop(L, 2);
   o = put_oneshot(L, S);
   weirL_uv(L, UV_REPLY);
@@ -539,9 +540,9 @@ int weirL_sender_call (lua_State *L) {
     drop_receiving_end(L, S, o, REPLY);
     return weirL_reason(L, "timeout");
   }
+  weirL_wait_start(L, t, seconds);
   t->calling = true;
   t->op = &call_op;
-  weirL_wait_start(L, t, seconds);
   if (n == 1) return call_wait(L, t);
   weir_park(&t->parking, &t->self, 1);
   weirL_send_op.enter(L, TX, &t->self);

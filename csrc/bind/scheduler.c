@@ -5,7 +5,7 @@
 **   ready       T7 -> T3 -> T9          woken for the next turn, in order
 **   batch       T1 -> T4                what is left of this turn
 **   deadlines   (a heap)                of waits, timers, frames
-**   slots       [ co co co ]            coroutines: in use, or at rest (idle)
+**   slots       [ co co ][ co .. ]      coroutines: in use, or at rest (idle)
 **
 ** A turn wakes what is due, then resumes what stood in the ready list when
 ** it began. With nothing ready the process sleeps until the first deadline.
@@ -13,7 +13,8 @@
 ** S1  a task is in `ready` or `batch` at most once
 ** S2  a slot is in use, idle (with a coroutine), or bare (without one)
 ** S3  an unfinished task is anchored by the tasks table, at its slot; its
-**     coroutine by the threads table
+**     coroutine by the chunk of its slot
+** S5  room in the heap: for all that are started, and for each interval
 ** S4  nothing here runs Lua but a turn, a collection and the hooks
 **
 ** Long because places, slots, turns and sleep all work on one structure.
@@ -132,18 +133,29 @@ uint32_t weirL_place (lua_State *L, Scheduler *S, int f) {
 
 /* ---- slots -------------------------------------------------------------- */
 
+/* One chunk more. [-0, +0, m] */
 static void grow_slots (lua_State *L, Scheduler *S) {
-  uint32_t cap = S->capslots == 0 ? 16 : S->capslots * 2, i;
-  Slot *slots = (Slot *)lua_newuserdatauv(L, (cap + 1) * sizeof(Slot), 0);
-  if (S->nslots > 0) memcpy(slots, S->slots, (S->nslots + 1) * sizeof(Slot));
-  for (i = S->nslots + 1; i <= cap; i++) {
-    memset(&slots[i], 0, sizeof(Slot));
-    slots[i].next = i < cap ? i + 1 : S->bare;
+  uint32_t first = S->nchunks * CHUNK, i;
+  Slot *chunk;
+  weirL_uv(L, UV_SLOTS);
+  chunk = (Slot *)lua_newuserdatauv(L, CHUNK * sizeof(Slot), CHUNK);
+  lua_rawseti(L, -2, S->nchunks + 1);
+  lua_pop(L, 1);
+  if (S->nchunks == S->capchunks) {
+    uint32_t cap = S->capchunks == 0 ? 8 : S->capchunks * 2;
+    Slot **chunks = (Slot **)lua_newuserdatauv(L, cap * sizeof *chunks, 0);
+    if (S->nchunks > 0) memcpy(chunks, S->chunks, S->nchunks * sizeof *chunks);
+    lua_setiuservalue(L, lua_upvalueindex(1), UV_CHUNKS);
+    S->chunks = chunks;
+    S->capchunks = cap;
   }
-  lua_setiuservalue(L, lua_upvalueindex(1), UV_SLOTS);
-  S->bare = S->nslots + 1;
-  S->slots = slots;
-  S->nslots = S->capslots = cap;
+  memset(chunk, 0, CHUNK * sizeof(Slot));
+  S->chunks[S->nchunks++] = chunk;
+  S->nslots = first + CHUNK - 1;
+  for (i = first + CHUNK - 1; i >= first && i != NO_SLOT; i--) {
+    chunk[i - first].user = (uintptr_t)S->bare * 2 + 1;
+    S->bare = i;
+  }
 }
 
 /* A slot with a coroutine at rest, with the hooks of L. [-0, +0, m] */
@@ -151,67 +163,96 @@ uint32_t weirL_slot_take (lua_State *L, Scheduler *S) {
   uint32_t i = S->idle;
   Slot *slot;
   if (WEIR_LIKELY(i != NO_SLOT)) {
-    slot = &S->slots[i];
-    S->idle = slot->next;
+    slot = weirL_slot(S, i);
+    S->idle = (uint32_t)(slot->user >> 1);
+    slot->user = 0;
     S->nidle--;
     if (WEIR_UNLIKELY(lua_gethook(slot->co) != lua_gethook(L)))
       lua_sethook(slot->co, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L));
     return i;
   }
-  if (S->bare == NO_SLOT) grow_slots(L, S);
+  while (S->bare == NO_SLOT) grow_slots(L, S);
   i = S->bare;
   weirL_uv(L, UV_TASKS);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, i);                     /* from now on it cannot fail there */
-  weirL_uv(L, UV_THREADS);
-  S->slots[i].co = lua_newthread(L);
-  lua_rawseti(L, -2, i);
-  lua_pop(L, 2);
-  S->bare = S->slots[i].next;                /* (nothing was raised) */
-  S->slots[i].exposed = false;
+  weirL_uv(L, UV_SLOTS);
+  lua_rawgeti(L, -1, i / CHUNK + 1);
+  slot = weirL_slot(S, i);
+  slot->co = lua_newthread(L);
+  lua_setiuservalue(L, -2, (int)(i % CHUNK) + 1);
+  lua_pop(L, 3);
+  S->bare = (uint32_t)(slot->user >> 1);     /* (nothing was raised) */
+  slot->user = 0;
   return i;
 }
 
 /* The coroutine is not needed any more; `clean`: it returned, and may serve
 ** again. [-0, +0, -] */
 void weirL_slot_release (lua_State *L, Scheduler *S, uint32_t i, bool clean) {
-  Slot *slot = &S->slots[i];
-  slot->task = NULL;
-  if (clean && !slot->exposed && S->nidle < IDLE_MAX) {
+  Slot *slot = weirL_slot(S, i);
+  if (clean && S->nidle < IDLE_MAX) {
     lua_settop(slot->co, 0);
-    slot->next = S->idle;
+    slot->user = (uintptr_t)S->idle * 2 + 1;
     S->idle = i;
     S->nidle++;
     return;
   }
   slot->co = NULL;
-  slot->branches = NULL;
-  slot->nbranches = 0;
-  weirL_uv(L, UV_THREADS);
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, i);
+  weirL_uv(L, UV_SLOTS);
+  lua_rawgeti(L, -1, i / CHUNK + 1);
+  lua_pushnil(L);
+  lua_setiuservalue(L, -2, (int)(i % CHUNK) + 1);
   weirL_uv(L, UV_BRANCHES);
   if (lua_rawgeti(L, -1, i) != LUA_TNIL) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, -3, i);
   }
-  lua_pop(L, 3);
-  slot->next = S->bare;
+  lua_pop(L, 4);
+  slot->user = (uintptr_t)S->bare * 2 + 1;
   S->bare = i;
 }
 
 /* The wait records of a task's selects: one block, used again. [-0, +0, m] */
-weir_Waiter *weirL_branches (lua_State *L, Scheduler *S, Task *t, uint32_t n) {
-  uint32_t i = t->slot, most = S->slots[i].nbranches;
-  weir_Waiter *block;
-  if (n <= most && (most <= 64 || n > most / 8)) return S->slots[i].branches;
-  weirL_uv(L, UV_BRANCHES);
-  block = (weir_Waiter *)lua_newuserdatauv(L, n * sizeof(weir_Waiter), 0);
-  lua_rawseti(L, -2, i);
-  lua_pop(L, 1);
-  S->slots[i].branches = block;
-  S->slots[i].nbranches = n;
-  return block;
+weir_Waiter *weirL_branches (lua_State *L, Task *t, uint32_t n) {
+  Branches *block = t->branches;
+  if (block == NULL) {                       /* the one of the slot's last task? */
+    weirL_uv(L, UV_BRANCHES);
+    lua_rawgeti(L, -1, t->slot);
+    block = (Branches *)lua_touserdata(L, -1);
+    lua_pop(L, 2);
+  }
+  if (block == NULL || n > block->n || (block->n > 64 && n <= block->n / 8)) {
+    weirL_uv(L, UV_BRANCHES);
+    block = (Branches *)lua_newuserdatauv(L, sizeof(Branches) + n * sizeof(weir_Waiter), 0);
+    block->n = n;
+    lua_rawseti(L, -2, t->slot);
+    lua_pop(L, 1);
+  }
+  t->branches = block;
+  return block->waiter;
+}
+
+/* ---- deadlines ---------------------------------------------------------- */
+
+/* See that one more can be started; a heap that is mostly empty shrinks. Before anything
+** changes. [-0, +0, m] */
+void weirL_deadline_room (lua_State *L, Scheduler *S) {
+  weir_Deadlines *d = &S->deadlines;
+  uint32_t need = d->n + S->intervals + 1, room = d->room;
+  weir_Due *heap;
+  if (WEIR_LIKELY(need <= room && (room <= 256 || need > room / 8))) return;
+  room = need <= 16 ? 16 : need * 2;
+  heap = (weir_Due *)lua_newuserdatauv(L, room * sizeof *heap, 0);
+  if (d->n + S->intervals + 1 > room) {      /* a finalizer was here */
+    lua_pop(L, 1);
+    weirL_deadline_room(L, S);
+    return;
+  }
+  if (d->n > 0) memcpy(heap, d->heap, d->n * sizeof *heap);
+  d->heap = heap;
+  d->room = room;
+  lua_setiuservalue(L, lua_upvalueindex(1), UV_HEAP);
 }
 
 /* ---- waking ------------------------------------------------------------- */
@@ -233,7 +274,7 @@ WEIR_COLD void weirL_call_on_wake (lua_State *L, Scheduler *S) {
 }
 
 static void fire (weir_Deadline *due) {
-  switch (weir_deadline_kind(due)) {
+  switch (due->kind) {
     case 0: {
       Task *t = weir_container(due, Task, due);
       t->timed_out = true;
@@ -409,7 +450,7 @@ static int end_all (lua_State *L) {
   while (S->ntasks > 0) {
     uint32_t i;
     for (i = 1; i <= S->nslots; i++)
-      if (S->slots[i].task != NULL) weirL_abort(S->slots[i].task);
+      if (weirL_slot_task(S, i) != NULL) weirL_abort(weirL_slot_task(S, i));
     weirL_turn(L, S);
   }
   return 0;
@@ -590,12 +631,12 @@ static int loop_end_all (lua_State *L) {
 */
 static int coroutine_running (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
-  const Task *t = S->current;
+  Task *t = S->current;
   if (t != NULL) {
-    const Frame *f;
+    Frame *f;
     for (f = t->frames; f != NULL; f = f->outer)
-      if (f->co == L && f->slot != NO_SLOT) S->slots[f->slot].exposed = true;
-    if (S->slots[t->slot].co == L) S->slots[t->slot].exposed = true;
+      if (f->co == L) f->exposed = true;
+    if (weirL_slot(S, t->slot)->co == L) t->exposed = true;
   }
   lua_pushboolean(L, lua_pushthread(L));
   return 2;
@@ -617,7 +658,7 @@ void weirL_open_scheduler (lua_State *L, int s) {
     {"advance", advance}, {NULL, NULL}};
   static const luaL_Reg loop[] = {{"step", loop_step}, {"on_wake", loop_on_wake},
     {"deadlock", loop_deadlock}, {"end_all", loop_end_all}, {NULL, NULL}};
-  static const int plain[] = {UV_THREADS, UV_TASKS, UV_BRANCHES, UV_PLACES,
+  static const int plain[] = {UV_SLOTS, UV_TASKS, UV_BRANCHES, UV_PLACES,
     UV_HOOKS};
   Scheduler *S = (Scheduler *)lua_touserdata(L, s);
   size_t i;

@@ -231,8 +231,8 @@ static inline Standing standing (lua_State *L, bool plain, uint32_t b) {
 }
 
 /* All branches on the stack stand in line. */
-static int select_stand (lua_State *L, Scheduler *S, Task *t, bool plain, uint32_t n) {
-  weir_Waiter *w = weirL_branches(L, S, t, n);
+static int select_stand (lua_State *L, Task *t, bool plain, uint32_t n) {
+  weir_Waiter *w = weirL_branches(L, t, n);
   lua_KContext ctx = (lua_KContext)n;
   uint32_t b;
   weir_park(&t->parking, w, n);
@@ -299,9 +299,10 @@ static int select_k (lua_State *L, int status, lua_KContext ctx) {
   }
   if (limited) {
     if (weirL_clock(S) >= t->due.when) return weirL_reason(L, "timeout");
+    weirL_deadline_room(L, S);
     weir_deadlines_start(&S->deadlines, &t->due, t->due.when, 0);
   }
-  return select_stand(L, S, t, plain, n);
+  return select_stand(L, t, plain, n);
 }
 
 /* Put the branch whose key and value are on top onto the stack as a group.
@@ -613,7 +614,7 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   t = weirL_may_wait(L, S, mode == MODE_BIASED ? "select_biased" : "select");
   if (plain) count = push_plain(L, n);
   else count = push_groups(L, n);
-  weirL_branches(L, S, t, count);               /* may raise: before anything starts */
+  weirL_branches(L, t, count);               /* may raise: before anything starts */
   for (n = 0; n < count; n++) {                 /* a finalizer may have been here */
     Standing s = standing(L, plain, n);
     int r;
@@ -622,7 +623,7 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
     if (r != WEIR_PENDING) return r;
   }
   weirL_wait_start(L, t, seconds);
-  return select_stand(L, S, t, plain, count);
+  return select_stand(L, t, plain, count);
 }
 
 /* weir.select(branches [, timeout]) -> which, results... */

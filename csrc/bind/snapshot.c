@@ -218,7 +218,7 @@ static void set_branches (lua_State *L, const Scheduler *S, const Task *t, const
     add_branch(L, co, i, t->op->name, t->parking.nbranch > 0 ? &t->self : NULL, own);
     append(L);
   }
-  else if (t->parking.branch == S->slots[t->slot].branches) {
+  else if (t->branches != NULL && t->parking.branch == t->branches->waiter) {
     select_branches(L, co, t, own);
     lua_pushboolean(L, true);
     lua_setfield(L, -3, "select");

@@ -139,7 +139,7 @@ Task *weirL_spawn (lua_State *L, Scheduler *S, int f, struct JoinSet *set, bool 
   handles = moves ? prepare_arguments(L, f + 1, n) : 0;
   t = new_task(L, S, set != NULL);              /* f; args; fresh; task */
   i = weirL_slot_take(L, S);
-  slot = &S->slots[i];
+  slot = weirL_slot(S, i);
   if (WEIR_UNLIKELY(n + 4 > LUA_MINSTACK) && !lua_checkstack(slot->co, n + 4)) {
     weirL_slot_release(L, S, i, true);
     weirL_error(L, "too many arguments to 'spawn'");
@@ -148,7 +148,7 @@ Task *weirL_spawn (lua_State *L, Scheduler *S, int f, struct JoinSet *set, bool 
   t->slot = i;
   t->place = place;
   t->id = ++S->next_id;
-  slot->task = t;
+  slot->user = (uintptr_t)t;
   t->L = slot->co;
   weirL_uv(L, UV_TASKS);
   lua_pushvalue(L, -2);
@@ -158,7 +158,7 @@ Task *weirL_spawn (lua_State *L, Scheduler *S, int f, struct JoinSet *set, bool 
   lua_insert(L, f);                             /* task; f; args; fresh */
   if (handles > 0) lua_settop(L, f + 1 + n);
   lua_xmove(L, slot->co, n + 1);
-  t->pass = n;
+  t->pass = FRESH;
   t->status = READY;
   S->ntasks++;
   weirL_make_ready(t);
@@ -326,7 +326,7 @@ static void finish (lua_State *L, Scheduler *S, Task *t, int task, enum Status s
   if (!weir_list_empty(&t->owned)) weirL_drop_owned(L, S, &t->owned);
   weir_list_remove(&t->ready);
   S->current = NULL;
-  weirL_slot_release(L, S, t->slot, clean);
+  weirL_slot_release(L, S, t->slot, clean && !t->exposed);
   lua_pushboolean(L, 0);
   lua_rawseti(L, S->tasks_at, t->slot);
   t->L = NULL;
@@ -404,7 +404,7 @@ static void done (lua_State *L, Scheduler *S, Task *t, lua_State *co, int n) {
 ** have not ended yet it goes on when they have. */
 static void end_task (lua_State *L, Scheduler *S, Task *t) {
   int top = lua_gettop(L);
-  lua_State *co = S->slots[t->slot].co;
+  lua_State *co = weirL_slot(S, t->slot)->co;
   weirL_cut_short(L, t);
   S->current = t;
   if (!weirL_close_frames(L, S, t, NULL)) {
@@ -440,8 +440,8 @@ static void cut_frame (Task *t) {
 /* Run a task until it waits, gives way or ends; or end it. L is the
 ** scheduler's. [-0, +0, e] */
 void weirL_resume (lua_State *L, Scheduler *S, Task *t) {
-  lua_State *co = S->slots[t->slot].co;
-  int status, n = 0, pass;
+  lua_State *co = weirL_slot(S, t->slot)->co;
+  int status, n = 0, pass = 0;
   if (WEIR_UNLIKELY(t->aborting)) {
     end_task(L, S, t);
     return;
@@ -454,8 +454,10 @@ void weirL_resume (lua_State *L, Scheduler *S, Task *t) {
     else if (t->timed_out) weir_unpark(&t->parking);
     else return;
   }
-  pass = t->L == co ? t->pass : 0;
-  t->pass = t->L == co ? 0 : t->pass;
+  if (t->pass != 0 && t->L == co) {
+    pass = t->pass == FRESH ? lua_gettop(co) - 1 : t->pass;
+    t->pass = 0;
+  }
   t->status = RUNNING;
   S->current = t;
   S->budget = BUDGET;

@@ -8,7 +8,8 @@
 **
 ** T1  a timer is elapsed, or its `due` is in the heap, or it is never due
 ** T2  nobody waits for a timer that is elapsed
-** T3  the line of an interval is empty, or its `due` is in the heap
+** T3  the line of an interval is empty, or its `due` is in the heap, where every interval
+**     has a place kept for it (S5)
 */
 #include <assert.h>
 #include <math.h>
@@ -97,11 +98,14 @@ static int timer__gc (lua_State *L) {
   Timer *t = (Timer *)lua_touserdata(L, 1);
   if (t == NULL || (t->o.tag & ~0xffu) != TAG_LIVE) return 0;
   weir_deadlines_stop(&t->S->deadlines, &t->due);
+  if (weirL_kindof(&t->o) == INTERVAL) t->S->intervals--;
   t->o.tag = 0;
   return 0;
 }
 
-static void set_timer (Timer *t, double seconds) {
+/* [-0, +0, m]; nothing has changed if it raises. */
+static void set_timer (lua_State *L, Timer *t, double seconds) {
+  weirL_deadline_room(L, t->S);
   weir_deadlines_stop(&t->S->deadlines, &t->due);
   set_when(t, weirL_clock(t->S) + seconds);
   t->elapsed = !(seconds > 0);
@@ -127,7 +131,7 @@ const Op weirL_timer_op = {"wait", timer_poll, timer_ready, timer_enter, NULL, f
 /* weir.after(seconds) -> a Timer */
 static int time_after (lua_State *L) {
   double seconds = weirL_seconds(L, 1);
-  set_timer(new_timer(L, weirL_scheduler(L), TIMER), seconds);
+  set_timer(L, new_timer(L, weirL_scheduler(L), TIMER), seconds);
   return 1;
 }
 
@@ -138,7 +142,7 @@ static int timer_wait (lua_State *L) {
 
 static int timer_reset (lua_State *L) {
   Timer *t = (Timer *)weirL_check(L, 1, TIMER);
-  set_timer(t, weirL_seconds(L, 2));
+  set_timer(L, t, weirL_seconds(L, 2));
   weirL_notice(L, t->S);
   return weirL_true(L);
 }
@@ -228,6 +232,8 @@ static int time_interval (lua_State *L) {
     }
   }
   t = new_timer(L, S, INTERVAL);
+  S->intervals++;
+  weirL_deadline_room(L, S);
   t->period = period;
   t->missed = missed;
   set_when(t, weirL_clock(S) + delay);

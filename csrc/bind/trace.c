@@ -407,7 +407,7 @@ static void walk (Trace *t, double at) {
   t->mark++;
   walk_list(t, &S->loose);
   for (i = 1; i <= S->nslots; i++) {
-    const Task *task = S->slots[i].task;
+    const Task *task = weirL_slot_task(S, i);
     const Frame *f;
     if (task == NULL) continue;
     walk_list(t, &task->owned);

@@ -38,13 +38,14 @@ WEIR_COLD Task *weirL_may_not_wait (lua_State *L, Scheduler *S, const char *verb
   return NULL;
 }
 
-/* The wait goes on for `timeout` seconds at the most (negative: no limit). */
+/* The wait goes on for `timeout` seconds at the most (negative: no limit). Raises, for
+** want of memory, before it starts. [-0, +0, m] */
 void weirL_wait_start (lua_State *L, Task *t, double timeout) {
   Scheduler *S = t->S;
-  (void)L;
   t->timed_out = false;
-  if (timeout >= 0)
-    weir_deadlines_start(&S->deadlines, &t->due, weirL_clock(S) + timeout, 0);
+  if (timeout < 0) return;
+  weirL_deadline_room(L, S);
+  weir_deadlines_start(&S->deadlines, &t->due, weirL_clock(S) + timeout, 0);
 }
 
 /* A branch waits through a handle. */
@@ -126,6 +127,7 @@ int weirL_await_k (lua_State *L, int status, lua_KContext ctx) {
   if (n != WEIR_PENDING) return n;
   if (limited) {                                        /* a false alarm: is time left? */
     if (weirL_clock(t->S) >= t->due.when) return timed_out(L, op);
+    weirL_deadline_room(L, t->S);
     weir_deadlines_start(&t->S->deadlines, &t->due, t->due.when, 0);
   }
   return wait_stand(L, t, op);

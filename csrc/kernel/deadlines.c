@@ -1,127 +1,101 @@
 /* SPDX-License-Identifier: MIT */
 /*
-** deadlines.c -- who is due first: an intrusive pairing heap.
+** deadlines.c -- who is due first: a heap of four children each, in an array.
 **
-**        root 3                  each node: first child, next sibling, and
-**        /                       `prev`: the elder sibling or the parent
-**       5 -> 4 -> 9
-**       |    |
-**       7    4'                  (equal times: who started first is first)
+**   heap   [ 3 | 5 4 9 7 | 6 8 ... ]     when, order of starting, whose
+**             ^                          heap[i]'s children: heap[4i + 1 .. 4i + 4]
+**   a deadline knows its place (`at`)    (equal times: who started first is first)
 **
-** Starting costs O(1); stopping one that never came near the top, as most
-** timeouts are, costs O(1); taking the first O(log n) amortised. No array, so
-** nothing to allocate and nothing to fail. From Fredman, Sedgewick, Sleator and
-** Tarjan, "The pairing heap" (1986).
+** Starting one that is due after the others, as most timeouts are, costs O(1); to stop
+** one or to take the first O(log n), in as many cache lines as levels: what is
+** compared stands in the array, not in the tasks. The array is the binding's, which
+** sees that there is room before a deadline is started.
 **
 ** D1  no child is due before its parent; equal times in order of starting
-** D2  x->child->prev == x; x->next->prev == x; root->prev == root
-** D3  a deadline that is not in has prev == NULL
+** D2  heap[i].node->at == i + 1 and heap[i].when == heap[i].node->when
+** D3  a deadline that is not in has at == 0
+** D4  n <= room
 */
 #include <assert.h>
 
 #include "kernel.h"
 
-static bool before (const weir_Deadline *a, const weir_Deadline *b) {
+enum { CHILDREN = 4 };
+
+static bool before (const weir_Due *a, const weir_Due *b) {
   return a->when < b->when || (a->when == b->when && a->order < b->order);
 }
 
-/* Two trees become one; both are roots (no siblings). */
-static weir_Deadline *meld (weir_Deadline *a, weir_Deadline *b) {
-  if (before(b, a)) {
-    weir_Deadline *t = a;
-    a = b;
-    b = t;
-  }
-  b->next = a->child;
-  if (b->next != NULL) b->next->prev = b;
-  b->prev = a;
-  a->child = b;
-  return a;
+static void place (weir_Deadlines *d, uint32_t i, const weir_Due *due) {
+  d->heap[i] = *due;
+  due->node->at = i + 1;
 }
 
-/* A row of siblings becomes one tree: in pairs, left to right, then the pairs
-** right to left. Returns its root, or NULL. */
-static weir_Deadline *meld_row (weir_Deadline *row) {
-  weir_Deadline *pairs = NULL, *tree;
-  while (row != NULL) {
-    weir_Deadline *a = row, *b = row->next;
-    row = b != NULL ? b->next : NULL;
-    a->next = NULL;
-    if (b != NULL) {
-      b->next = NULL;
-      a = meld(a, b);
-    }
-    a->next = pairs;                     /* `next` as the stack of pairs */
-    pairs = a;
+/* `due` goes into the hole at i, or above it. */
+static void rise (weir_Deadlines *d, uint32_t i, const weir_Due *due) {
+  while (i > 0 && before(due, &d->heap[(i - 1) / CHILDREN])) {
+    place(d, i, &d->heap[(i - 1) / CHILDREN]);
+    i = (i - 1) / CHILDREN;
   }
-  tree = pairs;
-  if (tree == NULL) return NULL;
-  pairs = tree->next;
-  tree->next = NULL;
-  while (pairs != NULL) {
-    weir_Deadline *a = pairs;
-    pairs = a->next;
-    a->next = NULL;
-    tree = meld(tree, a);
-  }
-  return tree;
+  place(d, i, due);
 }
 
-static void set_root (weir_Deadlines *d, weir_Deadline *root) {
-  d->root = root;
-  if (root != NULL) root->prev = root;
+/* `due` goes into the hole at i, or below it. */
+static void sink (weir_Deadlines *d, uint32_t i, const weir_Due *due) {
+  for (;;) {
+    uint32_t k = i * CHILDREN + 1, end = k + CHILDREN, least;
+    if (k >= d->n) break;
+    if (end > d->n) end = d->n;
+    for (least = k++; k < end; k++)
+      if (before(&d->heap[k], &d->heap[least])) least = k;
+    if (!before(&d->heap[least], due)) break;
+    place(d, i, &d->heap[least]);
+    i = least;
+  }
+  place(d, i, due);
 }
 
 void weir_deadlines_init (weir_Deadlines *d) {
-  d->root = NULL;
+  d->heap = NULL;
+  d->n = d->room = 0;
   d->started = 0;
 }
 
-void weir_deadline_init (weir_Deadline *n) { n->prev = NULL; }
+void weir_deadline_init (weir_Deadline *x) { x->at = 0; }
 
-bool weir_deadline_set (const weir_Deadline *n) { return n->prev != NULL; }
-
-void weir_deadlines_start (weir_Deadlines *d, weir_Deadline *n, double when,
-                           unsigned kind) {
-  assert(n->prev == NULL);
-  n->child = n->next = NULL;
-  n->when = when;
-  n->order = d->started++ << 2 | kind;
-  set_root(d, d->root != NULL ? meld(d->root, n) : n);
+/* There is room for it. */
+void weir_deadlines_start (weir_Deadlines *d, weir_Deadline *x, double when,
+                           uint32_t kind) {
+  weir_Due due;
+  assert(x->at == 0 && d->n < d->room);
+  x->when = due.when = when;
+  x->kind = kind;
+  due.order = d->started++;
+  due.node = x;
+  rise(d, d->n++, &due);
 }
 
 /* Take it out, wherever it is; nothing if it is not in. */
-void weir_deadlines_stop (weir_Deadlines *d, weir_Deadline *n) {
-  weir_Deadline *below;
-  if (n->prev == NULL) return;
-  below = n->child != NULL ? meld_row(n->child) : NULL;
-  if (n == d->root) set_root(d, below);
-  else {
-    if (n->prev->child == n) n->prev->child = n->next;
-    else n->prev->next = n->next;
-    if (n->next != NULL) n->next->prev = n->prev;
-    if (below != NULL) set_root(d, meld(d->root, below));
-  }
-  n->prev = n->child = n->next = NULL;
+void weir_deadlines_stop (weir_Deadlines *d, weir_Deadline *x) {
+  uint32_t i = x->at;
+  weir_Due last;
+  if (i-- == 0) return;
+  x->at = 0;
+  last = d->heap[--d->n];
+  if (i == d->n) return;
+  if (before(&last, &d->heap[i])) rise(d, i, &last);
+  else sink(d, i, &last);
 }
 
 weir_Deadline *weir_deadlines_first (const weir_Deadlines *d) {
-  return d->root;
+  return d->n > 0 ? d->heap[0].node : NULL;
 }
 
-/* Move every deadline by the same amount; the order stays. Walks the tree
-** without a stack: down by `child`, along by `next`, up by `prev`. */
+/* Move every deadline by the same amount; the order stays. */
 void weir_deadlines_shift (weir_Deadlines *d, double by) {
-  weir_Deadline *n = d->root;
-  while (n != NULL) {
-    n->when += by;
-    if (n->child != NULL) n = n->child;
-    else {
-      while (n != NULL && n->next == NULL) {      /* up to one with a sibling left */
-        while (n->prev->child != n && n->prev != n) n = n->prev;
-        n = n->prev == n ? NULL : n->prev;
-      }
-      if (n != NULL) n = n->next;
-    }
+  uint32_t i;
+  for (i = 0; i < d->n; i++) {
+    d->heap[i].when += by;
+    d->heap[i].node->when = d->heap[i].when;
   }
 }

@@ -193,28 +193,32 @@ void weir_token_drop (weir_Token *t);
 /* ---- deadlines.c -------------------------------------------------------- */
 
 typedef struct weir_Deadline {
-  struct weir_Deadline *child, *next;
-  struct weir_Deadline *prev;   /* elder sibling or parent; itself at the root; NULL: not in */
   double when;
-  uint64_t order;               /* start order, and the binding's two bits of kind */
+  uint32_t at;              /* its place in the heap, from 1; 0: not in */
+  uint32_t kind;            /* the binding's */
 } weir_Deadline;
 
+typedef struct weir_Due {   /* what is compared */
+  double when;
+  uint64_t order;           /* of starting */
+  weir_Deadline *node;
+} weir_Due;
+
 typedef struct weir_Deadlines {
-  weir_Deadline *root;
+  weir_Due *heap;           /* the binding's: of `room` */
+  uint32_t n, room;
   uint64_t started;
 } weir_Deadlines;
 
 void weir_deadlines_init (weir_Deadlines *d);
-void weir_deadline_init (weir_Deadline *n);
-bool weir_deadline_set (const weir_Deadline *n);
-void weir_deadlines_start (weir_Deadlines *d, weir_Deadline *n, double when,
-                           unsigned kind);
-void weir_deadlines_stop (weir_Deadlines *d, weir_Deadline *n);
+void weir_deadline_init (weir_Deadline *x);
+void weir_deadlines_start (weir_Deadlines *d, weir_Deadline *x, double when,
+                           uint32_t kind);
+void weir_deadlines_stop (weir_Deadlines *d, weir_Deadline *x);
 weir_Deadline *weir_deadlines_first (const weir_Deadlines *d);
 void weir_deadlines_shift (weir_Deadlines *d, double by);
-static inline unsigned weir_deadline_kind (const weir_Deadline *n) {
-  return (unsigned)(n->order & 3);
-}
+
+static inline bool weir_deadline_set (const weir_Deadline *x) { return x->at != 0; }
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

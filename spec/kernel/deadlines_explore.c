@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
-** deadlines_explore.c -- every history of seven deadlines at three times (the
+** deadlines_explore.c -- every history of ten deadlines at two times (the
 ** first that is not in is the one that is started: their names do not matter).
 **
-** D1..D3: the first is the earliest and, of equal times, the one that was
+** D1..D4: the first is the earliest and, of equal times, the one that was
 ** started first; stopping takes out that one and no other. At each new state
 ** all are also taken out in turn, and moved all at once.
 */
@@ -11,10 +11,11 @@
 
 #include "kernel.h"
 
-enum { NODES = 7, TIMES = 3 };
+enum { NODES = 10, TIMES = 2 };
 
 static struct {
   weir_Deadlines d;
+  weir_Due heap[NODES];
   weir_Deadline node[NODES];
   uint8_t when[NODES];               /* the model: 0 not in, else 1 + time */
   uint8_t rank[NODES];               /* order of starting */
@@ -24,6 +25,8 @@ static struct {
 static void start (void) {
   int i;
   weir_deadlines_init(&w.d);
+  w.d.heap = w.heap;
+  w.d.room = NODES;
   for (i = 0; i < NODES; i++) weir_deadline_init(&w.node[i]);
 }
 
@@ -34,7 +37,7 @@ static bool begin (int time) {
   tell("start d%d at %d", n, time);
   w.when[n] = (uint8_t)(1 + time);
   w.rank[n] = w.started++;
-  weir_deadlines_start(&w.d, &w.node[n], time, (unsigned)n & 3);
+  weir_deadlines_start(&w.d, &w.node[n], time, (uint32_t)n & 3);
   return true;
 }
 
@@ -64,26 +67,20 @@ static bool step (int n) {
 }
 
 static int index_of (const weir_Deadline *n) {
-  expect(n >= w.node && n < w.node + NODES, "D2", "a link leads out of the heap");
+  expect(n >= w.node && n < w.node + NODES, "D2", "a place leads out of the heap");
   return (int)(n - w.node);
 }
 
-/* The tree below n, checked; how many there are. */
-static int check_below (const weir_Deadline *n, int depth) {
-  const weir_Deadline *x, *before = n;
-  int i = index_of(n), count = 1;
-  expect(depth <= NODES, "D2", "a ring of children");
-  expect(w.when[i] > 0, "D3", "d%d is in, and was stopped", i);
-  for (x = n->child; x != NULL; x = x->next) {
-    int k = index_of(x);
-    expect(x->prev == before, "D2", "d%d has the wrong prev", k);
-    expect(n->when < x->when || (n->when == x->when && n->order < x->order), "D1",
-           "d%d is due before its parent d%d", k, i);
-    count += check_below(x, depth + 1);
-    expect(count <= NODES, "D2", "too many are in");
-    before = x;
-  }
-  return count;
+/* What stands at place i of the heap. */
+static void check_place (uint32_t i) {
+  const weir_Due *x = &w.heap[i], *parent = &w.heap[i == 0 ? 0 : (i - 1) / 4];
+  int k = index_of(x->node);
+  expect(w.when[k] > 0, "D3", "d%d is in, and was stopped", k);
+  expect(x->node->at == i + 1, "D2", "d%d knows another place", k);
+  expect(x->when == x->node->when, "D2", "d%d has another time in the heap", k);
+  expect(i == 0 || parent->when < x->when ||
+         (parent->when == x->when && parent->order < x->order), "D1",
+         "d%d is due before its parent d%d", k, index_of(parent->node));
 }
 
 static void check_first (void) {
@@ -102,13 +99,11 @@ static void check (void) {
     expect(weir_deadline_set(&w.node[i]) == (w.when[i] > 0), "D3", "d%d: set is wrong", i);
     if (w.when[i] == 0) continue;
     expect(w.node[i].when == w.when[i] - 1, "D1", "d%d has another time", i);
-    expect(weir_deadline_kind(&w.node[i]) == ((unsigned)i & 3), "D1", "d%d has another kind", i);
+    expect(w.node[i].kind == ((uint32_t)i & 3), "D1", "d%d has another kind", i);
   }
-  if (w.d.root == NULL) expect(n == 0, "D2", "%d are lost", n);
-  else {
-    expect(w.d.root->prev == w.d.root && w.d.root->next == NULL, "D2", "the root's links");
-    expect(check_below(w.d.root, 1) == n, "D2", "some of %d are lost", n);
-  }
+  expect((uint32_t)n == w.d.n, "D2", "%d are in, the heap says %u", n, (unsigned)w.d.n);
+  expect(w.d.n <= w.d.room, "D4", "more than there is room for");
+  for (i = 0; i < n; i++) check_place((uint32_t)i);
 }
 
 /* Ranks only grow: number them anew, in their order. */
@@ -123,9 +118,10 @@ static void settle (void) {
   for (i = 0; i < NODES; i++)
     if (w.when[i] > 0) {
       w.rank[i] = rank[i];
-      w.node[i].order = (uint64_t)rank[i] << 2 | (w.node[i].order & 3);
+      w.heap[w.node[i].at - 1].order = rank[i];
     }
   w.d.started = w.started;
+  memset(&w.heap[w.d.n], 0, (NODES - w.d.n) * sizeof(w.heap[0]));
 }
 
 /* Move all, then take out the first until none is left. */
