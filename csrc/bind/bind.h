@@ -508,6 +508,7 @@ typedef struct Permit {           /* of an mpsc channel, or of a semaphore */
 Handle *weirL_sender (lua_State *L);
 int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, bool call);
 bool weirL_hand_call (lua_State *L, Mpsc *c, int v);
+void weirL_take_first (lua_State *L, int i, Mpsc *c);
 void weirL_check_message (lua_State *L, int v);
 void weirL_channel_stats (lua_State *L, const Mpsc *c);
 void weirL_open_mpsc (lua_State *L, int S);

@@ -306,6 +306,12 @@ static inline void receive (lua_State *L, int i, int top, Mpsc *c, bool take) {
   if (WEIR_UNLIKELY(type == LUA_TUSERDATA || call)) get(L, c, type, call);
 }
 
+/* For select, which saw that there is one: push the first message of the receiver at
+** index i, above what else. [-0, +?, m] */
+void weirL_take_first (lua_State *L, int i, Mpsc *c) {
+  receive(L, i, lua_gettop(L), c, true);
+}
+
 static int mpsc_recv_poll (lua_State *L, int i, weir_Waiter *won) {
   Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
   if (won != NULL && won->owns) {

@@ -363,13 +363,31 @@ static inline const Op *plain_op (lua_State *L, int i) {
   return weirL_kinds[k].op;
 }
 
+static inline Mpsc *plain_channel (lua_State *L, int i) {
+  return (Mpsc *)((const Handle *)lua_touserdata(L, i))->end;
+}
+
+static inline bool plain_ready (lua_State *L, const Op *op, int i) {
+  const Mpsc *c;
+  if (op != &weirL_recv_op) return op->ready(L, i);
+  c = plain_channel(L, i);
+  return weir_permits_ready(&c->k.items, 1) || weir_mpsc_over(&c->k);
+}
+
 /* The object at index i, branch k of an array, takes effect: it is ready. */
 static int win_plain (lua_State *L, const Op *op, int i, lua_Integer k) {
-  int n = op->poll(L, i, NULL);
+  Mpsc *c = op == &weirL_recv_op ? plain_channel(L, i) : NULL;
+  int n;
+  if (c != NULL && weir_permits_ready(&c->k.items, 1)) {
+    weirL_take_first(L, i, c);
+    lua_pushinteger(L, k);
+    lua_replace(L, -3);                         /* below the message: the channel */
+    return 2;
+  }
+  n = op->poll(L, i, NULL);
   if (n == WEIR_PENDING) return n;
   lua_pushinteger(L, k);
-  if (op == &weirL_recv_op && n == 1) lua_replace(L, -3);  /* (below the message: the channel) */
-  else lua_insert(L, -n - 1);
+  lua_insert(L, -n - 1);
   return n + 1;
 }
 
@@ -383,7 +401,7 @@ static int sample (lua_State *L, Scheduler *S, uint32_t n) {
     const Op *op;
     lua_rawgeti(L, 1, k);
     op = plain_op(L, 3);
-    if (op != NULL && op->ready(L, 3)) return win_plain(L, op, 3, k);
+    if (op != NULL && plain_ready(L, op, 3)) return win_plain(L, op, 3, k);
     lua_settop(L, 2);
   }
   return WEIR_PENDING;
@@ -402,7 +420,7 @@ static int look_plain (lua_State *L, Scheduler *S, uint32_t n) {
     lua_rawgeti(L, 1, i);
     its = plain_op(L, at);
     if (its == NULL) return CLOSELY;
-    if (its->ready(L, at) && (++ready == 1 || weirL_random(S, ready) == 0)) {
+    if (plain_ready(L, its, at) && (++ready == 1 || weirL_random(S, ready) == 0)) {
       chosen = i;
       op = its;
     }
@@ -418,9 +436,8 @@ static int look_plain (lua_State *L, Scheduler *S, uint32_t n) {
   return win_plain(L, op, 3, chosen);
 }
 
-/* An array without holes and without other keys: its length; else 0. */
-static uint32_t array_length (lua_State *L) {
-  lua_Unsigned n = lua_rawlen(L, 1);
+/* An array of n elements without holes and without other keys: its length; else 0. */
+static uint32_t array_length (lua_State *L, lua_Unsigned n) {
   if (n == 0 || n > WEIR_CAPACITY_MAX) return 0;
   lua_pushinteger(L, (lua_Integer)n);
   if (lua_next(L, 1) == 0) return (uint32_t)n;
@@ -517,7 +534,8 @@ static int composite_select (lua_State *L, int mode) {
 /* The highest integer key, for select_biased: holes are absent branches. */
 static uint32_t biased_length (lua_State *L) {
   lua_Integer most = 0;
-  if (array_length(L) > 0) return (uint32_t)lua_rawlen(L, 1);
+  uint32_t n = array_length(L, lua_rawlen(L, 1));
+  if (n > 0) return n;
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1)
@@ -568,14 +586,16 @@ static uint32_t push_groups (lua_State *L, uint32_t n) {
 
 static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   Scheduler *S = weirL_scheduler(L);
-  double seconds = mode == MODE_TRY ? 0 : weirL_optseconds(L, 2);
+  double seconds = mode == MODE_TRY ? 0 : lua_gettop(L) < 2 ? -1 : weirL_optseconds(L, 2);
   bool enabled = false, composite = false, found, plain = false;
+  lua_Unsigned length;
   uint32_t n, count = 0;
   Task *t;
   weirL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 2);
   if (mode != MODE_TRY && weirL_spent(L, S)) return weirL_give_way(L, S, again);
-  n = mode == MODE_BIASED ? 0 : (uint32_t)lua_rawlen(L, 1);
+  length = lua_rawlen(L, 1);
+  n = mode == MODE_BIASED || length > WEIR_CAPACITY_MAX ? 0 : (uint32_t)length;
   if (n >= SAMPLED_FROM && !S->explore && S->sampled == lua_topointer(L, 1) &&
       S->sampled_length == n) {
     int r = sample(L, S, n);
@@ -585,7 +605,7 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
     }
     lua_settop(L, 2);
   }
-  n = mode == MODE_BIASED ? biased_length(L) : array_length(L);
+  n = mode == MODE_BIASED ? biased_length(L) : array_length(L, length);
   if (n > 0 && mode != MODE_BIASED) {
     int r = look_plain(L, S, n);
     if (r >= 0) {
