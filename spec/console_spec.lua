@@ -216,7 +216,9 @@ describe("weir.console", function()
 
   it("draws on a terminal", function()
     -- script(1) gives a program a terminal.
-    if not os.execute "command -v script >/dev/null 2>&1" then return pending "script(1) is not here" end
+    if not os.execute "script -qec true /dev/null </dev/null >/dev/null 2>&1" then
+      return pending "no pseudo-terminal, or no script(1), is here"
+    end
     local name = os.tmpname()
     local file <close> = assert(io.open(name, "w"))
     file:write [[
