@@ -102,6 +102,7 @@ static void close_body (lua_State *L, Scheduler *S, Task *t, Frame *f) {
   S->current = before;
   if (f->kind != FRAME_WRAP) weirL_drop_owned(L, S, &f->owned);
   discard(L, S, f, false);
+  t->L = f->outer != NULL ? f->outer->co : weirL_slot(S, t->slot)->co;   /* (that one is gone) */
 }
 
 /*
