@@ -35,6 +35,7 @@ SPECS       = spec
 LIMIT       = $(shell command -v timeout >/dev/null 2>&1 && echo timeout --foreground 1200)
 
 .PHONY: all help build demo test check check-asserting check-asan check-valgrind check-oom \
+        fuzz fuzz-merge fuzz-replay \
         run lint warnings kernel-check kernel-test asan oom valgrind docs bench bench-check dist install uninstall clean symbols
 
 all: build
@@ -47,6 +48,7 @@ help:
 	@echo 'make run FILE=examples/01-words.lua'
 	@echo 'make kernel-test  the explorers of the C kernel, under ASan and UBSan'
 	@echo 'make oom          a Lua whose memory runs out at each allocation in turn'
+	@echo 'make fuzz         new programs for SECONDS=60        make fuzz-replay  those that were kept'
 	@echo 'make asan         the suite under ASan and UBSan     make valgrind   under memcheck'
 	@echo 'make lint         luacheck                           make docs       the HTML pages'
 	@echo 'make bench        figures                            make bench-check  against the recorded ones'
@@ -117,6 +119,35 @@ oom:
 check-oom: build
 	$(CC) -std=c11 -O1 -g $(WARNINGS) $(LUA_CFLAGS) -Wl,-E -o $(OUT)/host spec/oom/host.c $$(pkg-config --libs lua5.4) -ldl -lm
 	@$(WITH_TREE) $(OUT)/host spec/oom/cases.lua
+
+# Programs over the core that libFuzzer makes up (clang), and a replay of those that were kept (any compiler). Clock,
+# sleep and seed are the fuzzer's own, so a program does the same every time.
+SECONDS     = 60
+FUZZ_FLAGS  = -std=c11 -g -O1 $(WARNINGS) -Icsrc $(LUA_CFLAGS) -fno-sanitize-recover=all -fno-omit-frame-pointer \
+              -Dclock_gettime=fuzz_clock_gettime -Dpselect=fuzz_pselect -Dgetpid=fuzz_getpid
+FUZZ_LINK   = spec/fuzz/fuzz.c csrc/weir.c $$(pkg-config --libs lua5.4)
+FUZZ_RUN    = ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
+fuzz: $(OUT)/fuzz/fuzz
+	@mkdir -p $(OUT)/fuzz/found
+	$(FUZZ_RUN) $(OUT)/fuzz/fuzz -max_len=602 -timeout=20 -max_total_time=$(SECONDS) -verbosity=0 \
+	  -print_final_stats=1 -artifact_prefix=$(OUT)/fuzz/ $(OUT)/fuzz/found spec/fuzz/corpus
+
+# What was found and covers more, into the corpus; what covers no more, out of it.
+fuzz-merge: $(OUT)/fuzz/fuzz
+	@rm -rf $(OUT)/fuzz/merged && mkdir -p $(OUT)/fuzz/found $(OUT)/fuzz/merged
+	$(FUZZ_RUN) $(OUT)/fuzz/fuzz -max_len=602 -merge=1 $(OUT)/fuzz/merged spec/fuzz/corpus $(OUT)/fuzz/found
+	@rm -f spec/fuzz/corpus/* && cp $(OUT)/fuzz/merged/* spec/fuzz/corpus/
+
+fuzz-replay: $(OUT)/fuzz/replay
+	$(FUZZ_RUN) $(OUT)/fuzz/replay spec/fuzz/corpus
+
+$(OUT)/fuzz/fuzz: spec/fuzz/fuzz.c $(SOURCES)
+	@mkdir -p $(@D)
+	clang $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -o $@ $(FUZZ_LINK)
+
+$(OUT)/fuzz/replay: spec/fuzz/fuzz.c $(SOURCES)
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_FLAGS) -fsanitize=address,undefined -DREPLAY -o $@ $(FUZZ_LINK)
 
 # Programs that the specs start inherit the checker; what they start besides is not ours, so no leak check here.
 asan:
