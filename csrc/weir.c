@@ -15,6 +15,8 @@
 #include "kernel/watch.c"
 #include "kernel/broadcast.c"
 #include "kernel/notify.c"
+#include "kernel/barrier.c"
+#include "kernel/once.c"
 #include "kernel/cancel.c"
 #include "kernel/deadlines.c"
 #include "bind/os.c"

@@ -558,18 +558,13 @@ typedef struct Semaphore {        /* also Notify; Mutex and RwLock: user value 1
 typedef struct Barrier {
   Object o;
   Scheduler *S;
-  weir_Link line;
-  uint32_t n;
-  uint64_t generation;
-  uint32_t arrived;               /* tasks that stand in line */
+  weir_Barrier k;
 } Barrier;
 
 typedef struct Once {             /* user value 1: its value */
   Object o;
   Scheduler *S;
-  Semaphore turn;                 /* the right to initialise it: a lock inside */
-  weir_Link line;                 /* those who wait for it to be set */
-  bool set;
+  weir_Once k;                    /* a MutexGuard holds its turn */
 } Once;
 
 typedef struct Closed {           /* weir.closed(tx); user value 1: tx */

@@ -102,7 +102,9 @@ static void give (Handle *h, uint32_t n) {
 
 void weirL_mutex_guard_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
   (void)L; (void)S; (void)i;
-  give(h, 1);
+  if (h->end != NULL && weirL_kindof((const Object *)h->end) == ONCE)
+    weir_once_end(&((Once *)h->end)->k);
+  else give(h, 1);
 }
 void weirL_read_guard_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
   (void)L; (void)S; (void)i;

@@ -2,13 +2,10 @@
 /*
 ** once.c -- a value that is set once.
 **
-**   turn   one permit: the right to initialise; get_or_init waits for it
-**   line   those who wait for the value
 **   user value 1: the value
 **
-** E1  set: nobody waits, in turn or in line
-** E2  while somebody initialises, turn.k.free == 0, held by a guard that its
-**     C frame closes, however it is left
+** The maker's turn is held by a guard that the C frame which calls it closes,
+** however that is left.
 */
 #include <stdio.h>
 
@@ -27,22 +24,13 @@ static void once_check_value (lua_State *L, int i) {
     weirL_argerror(L, i, "a handle cannot be kept here: everybody who gets it would own it");
 }
 
-/* The value on top is the value. [-1, +0, -] */
-static void keep (lua_State *L, int i, Once *o) {
-  lua_setiuservalue(L, i, 1);
-  o->set = true;
-  weir_line_tell_all(&o->line);
-  weir_line_tell_all(&o->turn.k.line);
-  weirL_notice(L, o->S);
-}
-
 static int once_get (lua_State *L) {
   once(L);
   return once_push_value(L, 1);
 }
 
 static int once_is_set (lua_State *L) {
-  lua_pushboolean(L, once(L)->set);
+  lua_pushboolean(L, once(L)->k.set);
   return 1;
 }
 
@@ -50,19 +38,20 @@ static int once_is_set (lua_State *L) {
 static int once_set (lua_State *L) {
   Once *o = once(L);
   once_check_value(L, 2);
-  if (o->set || o->turn.k.free == 0) return weirL_reason(L, "full");
+  if (!weir_once_set(&o->k)) return weirL_reason(L, "full");
   lua_settop(L, 2);
-  keep(L, 1, o);
+  lua_setiuservalue(L, 1, 1);
+  weirL_notice(L, o->S);
   return weirL_true(L);
 }
 
 static int once_wait_poll (lua_State *L, int i, weir_Waiter *won) {
   (void)won;
-  return ((Once *)lua_touserdata(L, i))->set ? once_push_value(L, i) : WEIR_PENDING;
+  return ((Once *)lua_touserdata(L, i))->k.set ? once_push_value(L, i) : WEIR_PENDING;
 }
 
 static void once_wait_enter (lua_State *L, int i, weir_Waiter *w) {
-  weir_line_join(&((Once *)lua_touserdata(L, i))->line, w);
+  weir_line_join(&((Once *)lua_touserdata(L, i))->k.line, w);
 }
 
 static const Op once_wait_op = {"wait", once_wait_poll, NULL, once_wait_enter, NULL, false};
@@ -83,24 +72,20 @@ static int init_k (lua_State *L, int status, lua_KContext ctx) {
     return weirL_error(L, "get_or_init's function returned a handle: everybody who gets it "
                        "would own it");
   lua_pushvalue(L, -1);
-  keep(L, 1, o);
+  lua_setiuservalue(L, 1, 1);
+  weir_once_made(&o->k);
+  weirL_notice(L, o->S);
   return 1;
 }
 
 static int init_poll (lua_State *L, int i, weir_Waiter *won) {
   Once *o = (Once *)lua_touserdata(L, i);
-  bool held = won != NULL && won->owns;
   Handle *guard;
-  if (o->set) {
-    if (held) weir_permits_give(&o->turn.k, weir_permits_take(won));
-    return once_push_value(L, i);
-  }
-  if (!held && !weir_permits_ready(&o->turn.k, 1)) return WEIR_PENDING;
+  if (!weir_once_ready(&o->k, won)) return once_wait_poll(L, i, won);
   lua_settop(L, 2);
   guard = weirL_handle_new(L, o->S, MUTEX_GUARD, 1, NULL);   /* once; f; guard */
-  if (held) weir_permits_take(won);
-  else if (!weir_permits_try(&o->turn.k, 1)) return WEIR_PENDING;
-  guard->end = &o->turn;
+  if (!weir_once_begin(&o->k, won)) return once_wait_poll(L, i, won);  /* a finalizer was here */
+  guard->end = o;
   lua_toclose(L, 3);
   lua_pushvalue(L, 2);
   lua_callk(L, 0, 1, 0, init_k);
@@ -108,7 +93,7 @@ static int init_poll (lua_State *L, int i, weir_Waiter *won) {
 }
 
 static void init_enter (lua_State *L, int i, weir_Waiter *w) {
-  weir_permits_join(&((Once *)lua_touserdata(L, i))->turn.k, w, 1);
+  weir_once_join(&((Once *)lua_touserdata(L, i))->k, w);
 }
 
 static const Op init_op = {"get_or_init", init_poll, NULL, init_enter, NULL, false};
@@ -123,8 +108,8 @@ static int once_get_or_init (lua_State *L) {
 
 int weirL_once_fill (const Object *o, char *text, size_t size) {
   const Once *c = (const Once *)o;
-  return snprintf(text, size, "%s", c->set ? "set" : c->turn.k.free == 0 ? "being initialised"
-                                                                       : "not set");
+  return snprintf(text, size, "%s", c->k.set ? "set" : c->k.turn.free == 0 ? "being initialised"
+                                                                           : "not set");
 }
 
 /* weir.once() */
@@ -132,8 +117,7 @@ static int new_once (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
   Once *o = (Once *)weirL_new(L, S, ONCE, sizeof(Once), 1);
   o->S = S;
-  weir_permits_init(&o->turn.k, 1, NULL);
-  weir_list_init(&o->line);
+  weir_once_init(&o->k);
   return 1;
 }
 

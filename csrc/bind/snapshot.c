@@ -92,7 +92,6 @@ static void describe (lua_State *L) {
   set_pointer(L, "object", o);
   switch (weirL_kindof(o)) {
     case TASK: set_integer(L, "task", ((const Task *)o)->id); break;
-    case ONCE: set_pointer(L, "channel", &((const Once *)o)->turn); break;
     case JOIN_SET:
       if (weirL_live(o)) set_members(L, (JoinSet *)((const Handle *)o)->end);
       break;

@@ -32,7 +32,7 @@ typedef struct weir_Waiter {
   struct weir_Parking *parking;    /* whose branch this is */
   struct weir_Permits *permits;    /* wanted or won; NULL: an event */
   void *through;                   /* the binding's: the handle waited through, or NULL */
-  uint32_t need;                   /* how many permits */
+  uint32_t need;                   /* how many permits; at a barrier: its number */
   bool owns;                       /* granted `need` permits, not yet taken */
 } weir_Waiter;
 
@@ -175,6 +175,34 @@ void weir_broadcast_drop_receiver (weir_Broadcast *b);
 void weir_notify_init (weir_Permits *p);
 void weir_notify_one (weir_Permits *p);
 void weir_notify_waiters (weir_Permits *p);
+
+/* ---- barrier.c: n tasks wait for each other ----------------------------- */
+
+typedef struct weir_Barrier {
+  weir_Link line;           /* those who have arrived */
+  uint32_t n;               /* how many it takes, at least 1 */
+} weir_Barrier;
+
+void weir_barrier_init (weir_Barrier *b, uint32_t n);
+bool weir_barrier_arrive (weir_Barrier *b);
+void weir_barrier_join (weir_Barrier *b, weir_Waiter *w);
+uint32_t weir_barrier_arrived (const weir_Barrier *b);
+
+/* ---- once.c: a value that is set once ----------------------------------- */
+
+typedef struct weir_Once {
+  weir_Permits turn;        /* one permit: to make the value; those who would wait here */
+  weir_Link line;           /* those who only wait until it is set */
+  bool set;
+} weir_Once;
+
+void weir_once_init (weir_Once *o);
+bool weir_once_ready (const weir_Once *o, const weir_Waiter *won);
+bool weir_once_begin (weir_Once *o, weir_Waiter *won);
+void weir_once_join (weir_Once *o, weir_Waiter *w);
+void weir_once_made (weir_Once *o);
+void weir_once_end (weir_Once *o);
+bool weir_once_set (weir_Once *o);
 
 /* ---- cancel.c: a tree of tokens ----------------------------------------- */
 
