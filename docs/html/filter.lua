@@ -20,7 +20,7 @@ end
 -- The page of a file of the tree; nil for one that has none (the C sources, the specs).
 local function page_of(path)
   if path == "LICENSE" then return "LICENSE.txt" end
-  if path == "docs" then return "index.html" end
+  if path == "docs" or path == "docs/README.md" then return "index.html" end
   if path == "docs/reference" or path == "docs/migration" then
     return "index.html#" .. path:match("[^/]+$")
   end
@@ -39,11 +39,23 @@ local function relative(path, anchor)
   return ("../"):rep(depth) .. page .. anchor
 end
 
+-- What has no page is still to be there.
+local function check_file(path)
+  local file = io.open(resolve(path))
+  if file then return file:close() end
+  local dead = assert(io.open(index .. ".dead", "a"))
+  dead:write(("%s: dead link %s\n"):format(source, path))
+  dead:close()
+end
+
 local function link(el)
   if el.target:match("^%a[%w+.-]*:") or el.target:match("^#") then return nil end
   local path, anchor = el.target:match("^([^#]*)(#?.*)$")
   local to = relative(path, anchor)
-  if not to then return el.content end
+  if not to then
+    check_file(path)
+    return el.content
+  end
   el.target = to
   return el
 end
@@ -59,13 +71,15 @@ local function json(s)
   return '"' .. s .. '"'
 end
 
+-- Blocks one after the other, words as they stand.
 local function text_of(block)
-  local words = {}
-  local function take(el) words[#words + 1] = el.text end
+  local parts = {}
+  local function take(el) parts[#parts + 1] = pandoc.utils.stringify(el) end
   pandoc.walk_block(pandoc.Div { block }, {
-    Str = take, Code = take, CodeBlock = take,
+    Plain = take, Para = take,
+    CodeBlock = function(el) parts[#parts + 1] = el.text end,
   })
-  return table.concat(words, " ")
+  return table.concat(parts, " ")
 end
 
 local function sections(doc)
@@ -95,8 +109,18 @@ local function start(doc)
   sections(doc)
 end
 
+-- A table scrolls where it does not fit; one of few columns breaks its words first.
 local function wide_table(el)
-  return pandoc.Div({ el }, pandoc.Attr("", { "table" }))
+  local classes = { "table" }
+  if #el.colspecs <= 3 then classes[2] = "narrow" end
+  return pandoc.Div({ el }, pandoc.Attr("", classes))
 end
 
-return { { Pandoc = start }, { Link = link, Image = image, Table = wide_table } }
+-- A picture by itself scrolls, too: what is drawn for a wide page cannot be read when it is made small.
+local function picture(el)
+  if #el.content == 1 and el.content[1].t == "Image" then
+    return pandoc.Div({ el }, pandoc.Attr("", { "picture" }))
+  end
+end
+
+return { { Pandoc = start }, { Link = link, Image = image, Table = wide_table, Para = picture } }

@@ -35,8 +35,11 @@
   }
 
   function excerpt(text, word) {
-    const at = Math.max(0, text.toLowerCase().indexOf(word) - 40);
-    return (at > 0 ? "… " : "") + text.slice(at, at + 120) + (text.length > at + 120 ? " …" : "");
+    const found = text.toLowerCase().indexOf(word);
+    const from = found > 40 ? text.lastIndexOf(" ", found - 30) + 1 : 0;
+    const cut = text.length > from + 120 ? text.lastIndexOf(" ", from + 120) : -1;
+    const to = cut > from ? cut : from + 120;
+    return (from > 0 ? "… " : "") + text.slice(from, to) + (text.length > to ? " …" : "");
   }
 
   function item(entry, word) {
@@ -59,7 +62,7 @@
     if (found.hidden) return;
     const hits = (window.SEARCH || []).map(function (e) { return [score(e, words), e]; })
       .filter(function (h) { return h[0] > 0; })
-      .sort(function (a, b) { return b[0] - a[0]; })
+      .sort(function (a, b) { return b[0] - a[0] || a[1][2].length - b[1][2].length; })
       .slice(0, 12);
     for (const hit of hits) found.append(item(hit[1], words[0]));
     if (hits.length === 0) {
@@ -86,6 +89,16 @@
   document.addEventListener("click", function (e) {
     if (!e.target.closest(".search")) found.hidden = true;
   });
+
+  // A link to each heading, for who wants to hand it on.
+  for (const heading of document.querySelectorAll("main :is(h2, h3, h4)[id]")) {
+    const a = document.createElement("a");
+    a.href = "#" + heading.id;
+    a.className = "anchor";
+    a.textContent = "#";
+    a.setAttribute("aria-label", "Link to: " + heading.textContent);
+    heading.append(" ", a);
+  }
 
   // page.html?q=words opens with the search filled in.
   const asked = new URLSearchParams(location.search).get("q");

@@ -64,21 +64,29 @@ local function add_all(pages, group, find)
   table.move(found, 1, #found, #pages + 1, pages)
 end
 
+local NAMES <const> = { ["README.md"] = "Read me", ["CHANGELOG.md"] = "Changes" }
+
+-- Every Markdown file that a reader of the project may want, in the order of the sidebar. docs/README.md is
+-- the list of pages for who browses the sources; here that is index.md.
 local function collect()
   local pages = {}
   local function one(source, group, name)
-    if not io.open(source) then return end
     local p = page(source, group)
     p.label = name
     pages[#pages + 1] = p
   end
   one("docs/index.md", "Start", "Start")
-  one("README.md", "Start", "Read me")
-  one("CHANGELOG.md", "Start", "Changes")
+  one("README.md", "Start", NAMES["README.md"])
+  for _, source in ipairs(files "find . -maxdepth 1 -name '*.md' ! -name README.md") do
+    source = source:sub(3)
+    one(source, "Start", NAMES[source])
+  end
   one("docs/tutorial.md", "Tutorial", "Tutorial")
-  add_all(pages, "Guides", "find docs -maxdepth 1 -name '*.md' ! -name index.md ! -name tutorial.md")
+  local others = "! -name index.md ! -name tutorial.md ! -name README.md"
+  add_all(pages, "Guides", "find docs -maxdepth 1 -name '*.md' " .. others)
   add_all(pages, "Migration", "find docs/migration -name '*.md'")
   add_all(pages, "Reference", "find docs/reference -name '*.md'")
+  for i, p in ipairs(pages) do p.before, p.after = pages[i - 1], pages[i + 1] end
   return pages
 end
 
@@ -100,23 +108,30 @@ local function sidebar(pages, current)
   return table.concat(html, "\n")
 end
 
+-- The pages before and after, below the text.
+local function neighbours(p)
+  local variables = {}
+  for name, other in pairs { before = p.before, after = p.after } do
+    variables[#variables + 1] = ("-V %s=%s -V %slabel=%s"):format(name, quote(up(p.url) .. other.url), name,
+      quote(escape(label(other))))
+  end
+  return table.concat(variables, " ")
+end
+
 local function convert(p, pages, input)
-  local nav = out .. "/.nav"
   local to = out .. "/" .. p.url
-  write(nav, sidebar(pages, p.url))
   sh("mkdir -p " .. quote(to:match("^(.*)/")))
   sh(table.concat({
     pandoc, "-f gfm -t html5 --wrap=preserve --toc --toc-depth=3 --template=docs/html/template.html",
     "--lua-filter=docs/html/filter.lua",
-    "-V root=" .. quote(up(p.url)),
+    "-V root=" .. quote(up(p.url)), "-V group=" .. quote(p.group or "Examples"), neighbours(p),
     "--metadata pagetitle=" .. quote(p.title),
     "--metadata source=" .. quote(p.source),
     "--metadata url=" .. quote(p.url),
     "--metadata index=" .. quote(out .. "/.index"),
-    "-V nav=" .. quote(read(nav)),
+    "-V nav=" .. quote(sidebar(pages, p.url)),
     "-o", quote(to), quote(input or p.source),
   }, " "))
-  os.remove(nav)
 end
 
 local function examples(pages)
@@ -135,19 +150,27 @@ end
 
 local function main()
   local pages = collect()
+  if io.open(out .. "/search-index.js") then sh("rm -r " .. quote(out)) end -- pages that have no source now
   sh("mkdir -p " .. quote(out))
   write(out .. "/.index", "")
   for _, p in ipairs(pages) do convert(p, pages) end
   examples(pages)
   write(out .. "/search-index.js", "window.SEARCH = [\n" .. read(out .. "/.index") .. "];\n")
   os.remove(out .. "/.index")
-  for _, picture in ipairs(files("find docs -name '*.svg' -o -name '*.png'")) do
+  for _, picture in ipairs(files("find docs -name '*.svg' -o -name '*.png' ! -name 'html-*.png'")) do
     local to = out .. "/" .. picture:gsub("^docs/", "")
     sh("mkdir -p " .. quote(to:match("^(.*)/")) .. " && cp " .. quote(picture) .. " " .. quote(to))
   end
   sh("cp docs/html/style.css docs/html/site.js " .. quote(out))
   sh("cp LICENSE " .. quote(out .. "/LICENSE.txt"))
   print(("%d pages in %s; open index.html there"):format(#pages, out))
+  local dead = io.open(out .. "/.index.dead")
+  if dead then
+    io.stderr:write(dead:read("a"))
+    dead:close()
+    os.remove(out .. "/.index.dead")
+    os.exit(1)
+  end
 end
 
 main()
