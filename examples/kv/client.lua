@@ -7,6 +7,7 @@ local resp = require "resp"
 local store = require "store"
 
 local REPLIES <const> = 65536 -- bytes of replies that are gathered before they are written
+local KEEPALIVE <const> = 60  -- seconds of silence after which the system asks whether the client is still there
 
 local Client = {}
 Client.__index = Client
@@ -19,6 +20,7 @@ local function flush(self)
   local ok, why = self.conn:write(table.concat(self.replies), self.limits.stall)
   self.replies, self.size = {}, 0
   if why == "timeout" then self.server.stalled = self.server.stalled + 1 end
+  self.stalled = self.stalled or not ok
   return ok
 end
 
@@ -28,12 +30,16 @@ local function reply(self, s)
   if self.size > REPLIES and not flush(self) then self.over = true end
 end
 
+-- A batch is answered in parts: many small commands may ask for many large values.
 local function ask_store(self)
-  if #self.batch == 0 then return end
-  local replies = self.server.store:call("run", self.batch)
+  local batch, at = self.batch, 1
+  if #batch == 0 then return end
   self.batch = {}
-  if not replies then self.over = true end
-  reply(self, replies or resp.error "the store is closed")
+  while at <= #batch and not self.over do
+    local replies, next_one = self.server.store:call("run", batch, at, REPLIES)
+    if replies then at = next_one else self.over = true end
+    reply(self, replies or resp.error "the store is closed")
+  end
 end
 
 -- ## Commands that are not the store's
@@ -45,26 +51,39 @@ function commands.ping(self, word)
   reply(self, word and resp.bulk(word) or resp.PONG)
 end
 
--- Hands on what is published, and how much was missed, at the pace of the client.
+-- Hands on what is published, and how much was missed, at the pace of the client; one that does not read for too
+-- long is let go.
 local function forward(self, topic, rx)
   for message, missed in rx do
     local push = resp.array(resp.bulk "message", resp.bulk(topic), resp.bulk(message))
     if missed > 0 then
       push = resp.array(resp.bulk "lagged", resp.bulk(topic), resp.integer(missed)) .. push
     end
-    if not self.conn:write(push) then return end
+    local ok, why = self.conn:write(push, self.limits.stall)
+    if not ok then
+      if why == "timeout" then self.server.stalled = self.server.stalled + 1 end
+      self.stalled = true
+      return self.conn:close_read()
+    end
   end
 end
 
+local function subscription(topic, n)
+  return resp.array(resp.bulk "subscribe", resp.bulk(topic), resp.integer(n))
+end
+
+-- The client is told that it has subscribed before it is told anything else on the topic.
 local function subscribe(self, topic)
-  if not self.topics[topic] then
-    if self.subscriptions >= self.limits.subscriptions then
-      return reply(self, resp.error "too many subscriptions")
-    end
-    self.subscriptions = self.subscriptions + 1
-    self.topics[topic] = self.tasks:spawn(forward, self, topic, hub.subscribe(topic))
+  if self.topics[topic] then return reply(self, subscription(topic, self.subscriptions)) end
+  if self.subscriptions >= self.limits.subscriptions then
+    return reply(self, resp.error "too many subscriptions")
   end
-  reply(self, resp.array(resp.bulk "subscribe", resp.bulk(topic), resp.integer(self.subscriptions)))
+  local rx, why = hub.subscribe(topic)
+  if not rx then return reply(self, resp.error(why)) end
+  self.subscriptions = self.subscriptions + 1
+  reply(self, subscription(topic, self.subscriptions))
+  if not flush(self) then self.over = true end
+  self.topics[topic] = self.tasks:spawn(forward, self, topic, rx)
 end
 
 function commands.subscribe(self, ...)
@@ -72,22 +91,33 @@ function commands.subscribe(self, ...)
 end
 
 local function unsubscribe(self, topic)
-  local task = self.topics[topic]
+  local task = topic and self.topics[topic]
   if task then
     task:abort()
     self.topics[topic] = nil
     self.subscriptions = self.subscriptions - 1
   end
-  reply(self, resp.array(resp.bulk "unsubscribe", resp.bulk(topic), resp.integer(self.subscriptions)))
+  local name = topic and resp.bulk(topic) or resp.NIL
+  reply(self, resp.array(resp.bulk "unsubscribe", name, resp.integer(self.subscriptions)))
+end
+
+local function unsubscribe_all(self)
+  local topic = next(self.topics)
+  repeat
+    unsubscribe(self, topic)
+    topic = next(self.topics)
+  until not topic
 end
 
 function commands.unsubscribe(self, ...)
+  if ... == nil then unsubscribe_all(self) end
   for i = 1, select("#", ...) do unsubscribe(self, (select(i, ...))) end
   while self.tasks:try_join_next() do end
 end
 
 function commands.publish(self, topic, message)
-  reply(self, resp.integer(hub.publish(topic, message)))
+  local n, why = hub.publish(topic, message)
+  reply(self, n and resp.integer(n) or resp.error(why))
 end
 
 function commands.info(self)
@@ -106,20 +136,26 @@ local ANY <const> = math.huge
 local ARGUMENTS <const> = { -- least, most
   get = { 1, 1 }, set = { 2, 2 }, del = { 1, ANY }, incr = { 1, 1 }, expire = { 2, 2 },
   ping = { 0, 1 }, info = { 0, 1 }, quit = { 0, 0 },
-  subscribe = { 1, ANY }, unsubscribe = { 1, ANY }, publish = { 2, 2 },
+  subscribe = { 1, ANY }, unsubscribe = { 0, ANY }, publish = { 2, 2 },
 }
 
-local function refusal(name, args)
+-- What a client that has subscribed may send: it could not tell other replies from what is published.
+local SUBSCRIBED <const> = { subscribe = true, unsubscribe = true, ping = true, quit = true }
+
+local function refusal(self, name, args)
   local n = ARGUMENTS[name]
   if not n then return ("unknown command '%s'"):format(name:sub(1, 64)) end
   if #args - 1 < n[1] or #args - 1 > n[2] then
     return ("wrong number of arguments for '%s' command"):format(name)
   end
+  if self.subscriptions > 0 and not SUBSCRIBED[name] then
+    return ("can't execute '%s' while subscribed: UNSUBSCRIBE first"):format(name)
+  end
 end
 
 local function execute(self, args)
   local name = args[1]:lower()
-  local why = refusal(name, args)
+  local why = refusal(self, name, args)
   self.server.commands = self.server.commands + 1
   if not why and store.Store.commands[name] then
     args[1] = name
@@ -154,8 +190,10 @@ local function read(self)
   return chunk
 end
 
---- Serves a connection until it ends. What it holds is let go with this task.
+--- Serves a connection until it ends. What it holds is let go with this task, once the client has read its
+-- replies: it may have ended its half of the connection long before.
 return function(conn, server)
+  conn:handle():keepalive(true, KEEPALIVE)
   local tasks <close> = weir.join_set()
   local self = setmetatable({
     conn = conn, server = server, limits = server.limits, reader = resp.reader(server.limits),
@@ -168,4 +206,5 @@ return function(conn, server)
     if not execute_all(self) then break end
     chunk = read(self)
   end
+  if not self.stalled then conn:shutdown(self.limits.stall) end
 end

@@ -3,45 +3,67 @@
 
 local weir = require "weir"
 
-local hub = {}
-
--- What a topic keeps for its slowest subscriber, who is told how many it missed beyond that.
+-- What a topic keeps for its slowest subscriber: so many messages, of which it is told how many it missed
+-- beyond them, and so many bytes, beyond which a publisher is refused.
 local KEPT <const> = 1024
+local BACKLOG <const> = 1048576
 
-local topics = {}
+local hub = { most = 256 } -- topics
+
+local topics, count = {}, 0
 
 -- A topic without subscribers is forgotten.
-local function forget_unheard(name, tx)
+local function forget_unheard(name, topic, tx)
   tx:closed()
-  if topics[name] and topics[name]:receiver_count() == 0 then
-    topics[name]:drop()
-    topics[name] = nil
-  end
+  if topics[name] ~= topic then return end
+  topic.tx:drop()
+  topics[name], count = nil, count - 1
 end
 
 local function new_topic(name)
   local tx, rx = weir.broadcast(KEPT)
-  topics[name] = tx
-  weir.spawn(forget_unheard, name, tx:clone()):name("topic")
+  local topic = { tx = tx, sizes = {}, first = 1, last = 0, bytes = 0 }
+  if not topics[name] then count = count + 1 end
+  topics[name] = topic
+  weir.spawn(forget_unheard, name, topic, tx:clone()):name("topic")
   return rx
 end
 
---- A broadcast receiver of what is published from now on.
+--- A broadcast receiver of what is published from now on; or nil and a sentence.
 function hub.subscribe(name)
-  if topics[name] and not topics[name]:is_closed() then return topics[name]:subscribe() end
+  local topic = topics[name]
+  if topic and not topic.tx:is_closed() then return topic.tx:subscribe() end
+  if not topic and count >= hub.most then return nil, "too many topics" end
   return new_topic(name)
 end
 
---- To how many.
+-- What every subscriber has seen takes no room any more.
+local function forget_seen(topic)
+  for i = topic.first, topic.last - topic.tx:len() do
+    topic.bytes = topic.bytes - topic.sizes[i]
+    topic.sizes[i] = nil
+    topic.first = i + 1
+  end
+end
+
+--- To how many; or nil and a sentence.
 function hub.publish(name, message)
-  local tx = topics[name]
-  return tx and tx:send(message) or 0
+  local topic = topics[name]
+  if not topic then return 0 end
+  forget_seen(topic)
+  if topic.bytes > 0 and topic.bytes + #message > BACKLOG then
+    return nil, "the subscribers of this topic are too far behind"
+  end
+  local n = topic.tx:send(message)
+  if not n then return 0 end
+  topic.last = topic.last + 1
+  topic.sizes[topic.last] = #message
+  topic.bytes = topic.bytes + #message
+  return n
 end
 
 function hub.count()
-  local n = 0
-  for _ in pairs(topics) do n = n + 1 end
-  return n
+  return count
 end
 
 return hub

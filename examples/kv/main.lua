@@ -1,14 +1,15 @@
 -- main.lua -- a key-value server that speaks a part of Redis' protocol: redis-cli and redis-benchmark are its clients.
 -- SPDX-License-Identifier: MIT
 --
---   lua5.4 examples/kv/main.lua [--port 6380] [--connections 10000] [--value 1048576] [--pipeline 1024]
---                               [--stall 30] [--deadline 5]
+--   lua5.4 examples/kv/main.lua [--port 6380] [--connections 10000] [--value 1048576] [--memory 268435456]
+--                               [--pipeline 1024] [--topics 256] [--stall 30] [--deadline 5]
 --
 --   listener -> a task per connection (client.lua) -> the store, an actor (store.lua)
 --                                  \-> topics, broadcast channels (hub.lua)
 --
 -- GET SET DEL INCR EXPIRE PING SUBSCRIBE UNSUBSCRIBE PUBLISH INFO QUIT. Ctrl-C ends it in order: no new
--- connections, what was asked is answered, then the store stops; after `deadline` seconds without that.
+-- connections, what was asked is answered, then the store stops; after `deadline` seconds, or at a second Ctrl-C,
+-- who is still at work is cut short.
 
 local folder = arg[0]:match("^(.*)/") or "."
 package.path = folder .. "/?.lua;" .. package.path
@@ -20,18 +21,19 @@ local serve = require "client"
 local store = require "store"
 
 local options = {
-  port = 6380, connections = 10000, value = 1048576, pipeline = 1024, stall = 30, deadline = 5,
+  port = 6380, connections = 10000, value = 1048576, memory = 268435456, pipeline = 1024, topics = 256,
+  stall = 30, deadline = 5,
 }
 
 local function usage()
-  io.stderr:write("usage: main.lua [--port n] [--connections n] [--value bytes] [--pipeline n] ",
-    "[--stall seconds] [--deadline seconds]\n")
+  io.stderr:write("usage: main.lua [--port n] [--connections n] [--value bytes] [--memory bytes] ",
+    "[--pipeline n] [--topics n] [--stall seconds] [--deadline seconds]\n")
   os.exit(2)
 end
 
 for i = 1, #arg, 2 do
   local name, value = arg[i]:match("^%-%-(%a+)$"), tonumber(arg[i + 1])
-  if not name or not options[name] or not value then usage() end
+  if not name or not options[name] or not value or value < 0 then usage() end
   options[name] = math.tointeger(value) or value
 end
 
@@ -54,6 +56,7 @@ local leaving = {
 function server:enter(conn)
   self.connections[conn] = true
   self.connected = self.connected + 1
+  if self.ending then conn:close_read() end
   return setmetatable({ conn = conn }, leaving)
 end
 
@@ -69,7 +72,8 @@ function server:info()
     ("uptime_in_seconds:%.0f"):format(weir.now() - self.started),
     "# Clients", "connected_clients:" .. self.connected, "maxclients:" .. options.connections,
     "refused_connections:" .. self.refused, "stalled_connections:" .. self.stalled,
-    "# Memory", ("used_memory_lua:%.0f"):format(collectgarbage "count" * 1024),
+    "# Memory", "used_memory:" .. keys.bytes, "maxmemory:" .. options.memory,
+    ("used_memory_lua:%.0f"):format(collectgarbage "count" * 1024),
     ("used_memory_rss:%d"):format(resident()),
     "# Stats", "total_connections_received:" .. self.accepted, "total_commands_processed:" .. self.commands,
     "expired_keys:" .. keys.expired_keys, "pubsub_channels:" .. hub.count(), "tasks:" .. #weir.tasks(),
@@ -78,29 +82,28 @@ function server:info()
   return table.concat(lines, "\r\n")
 end
 
--- A connection's end is not asked for; a mistake of ours is shown.
-local function reap(clients)
-  local task, ok, err = clients:try_join_next()
-  while task do
-    if not ok and err ~= "aborted" then io.stderr:write("connection failed: ", tostring(err), "\n") end
-    task, ok, err = clients:try_join_next()
-  end
-end
-
+-- Takes who comes in, and lets go of who has ended; a mistake of ours is shown.
 local function accept(clients, incoming)
-  for conn in incoming do
-    server.accepted = server.accepted + 1
-    reap(clients)
-    if not clients:try_spawn(serve, conn, server) then
-      server.refused = server.refused + 1
-      conn:write("-ERR max number of clients reached\r\n", 0)
-      conn:drop()
+  while true do
+    local which, conn, ok, err = weir.select { new = incoming, ended = #clients > 0 and clients }
+    if which == "ended" then
+      if not ok and err ~= "aborted" then io.stderr:write("connection failed: ", tostring(err), "\n") end
+    elseif not conn then
+      error("the listener has ended", 0)
+    else
+      server.accepted = server.accepted + 1
+      if not clients:try_spawn(serve, conn, server) then
+        server.refused = server.refused + 1
+        conn:write("-ERR max number of clients reached\r\n", 0)
+        conn:drop()
+      end
     end
   end
 end
 
 -- Whoever is idle sees the end of its input; whoever is at work answers first.
-local function shut_down(clients)
+local function end_all(clients)
+  server.ending = true
   for conn in pairs(server.connections) do conn:close_read() end
   while clients:join_next() do end
 end
@@ -109,17 +112,21 @@ luv.run(function()
   local clients <close> = weir.join_set(options.connections)
   local incoming, host, port = luv.listen("127.0.0.1", options.port, { capacity = 64 })
   if not incoming then error(("cannot listen on port %d: %s"):format(options.port, port), 0) end
-  server.store = store.spawn(1024)
+  hub.most = options.topics
+  server.store = store.spawn(1024, options.memory)
   local interrupt, terminate = luv.signal "sigint", luv.signal "sigterm"
   io.stdout:write(("listening on %s:%d\n"):format(host, port))
   io.stdout:flush()
 
   local acceptor = weir.spawn(function(rx) accept(clients, rx) end, incoming)
-  local _, signal = weir.select { interrupt, terminate, acceptor }
+  local _, why, err = weir.select { interrupt, terminate, acceptor }
   acceptor:abort()
-  io.stdout:write(("%s: %d connections to end\n"):format(signal, server.connected))
-  local ended = weir.timeout(options.deadline, function() shut_down(clients) end)
-  local cut = ended and 0 or server.connected
+  io.stdout:write(("%s: %d connections to end\n"):format(why or err, server.connected))
+  io.stdout:flush()
+  local ending = weir.spawn(function() end_all(clients) end)
+  weir.select_biased { ending, weir.after(options.deadline), interrupt, terminate }
+  ending:abort()
+  local cut = server.connected
   clients:shutdown()
   server.store:stop()
   io.stdout:write(("stopped; %d connections were cut short\n"):format(cut))

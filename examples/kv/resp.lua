@@ -10,23 +10,32 @@ Reader.__index = Reader
 
 -- limits: line, arguments, value, command (bytes, but for `arguments`)
 function resp.reader(limits)
-  return setmetatable({ limits = limits, text = "", from = 1, more = {}, more_size = 0 }, Reader)
+  return setmetatable({
+    limits = limits, text = "", from = 1, more = {}, crumbs = {}, more_size = 0,
+  }, Reader)
 end
 
--- Nothing is joined before it is needed: a value that comes in a thousand pieces is copied twice.
+local CRUMBS <const> = 256 -- pieces, however small, that are kept one by one
+
+-- Nothing is joined before it is needed: a value that comes in many pieces is copied three times. But a piece of
+-- one byte costs more than that byte, so pieces are put together before they are many.
 function Reader:feed(chunk)
   if self.from > #self.text then
     self.text, self.from = chunk, 1
-  else
-    self.more[#self.more + 1] = chunk
-    self.more_size = self.more_size + #chunk
+    return
   end
+  local crumbs = self.crumbs
+  crumbs[#crumbs + 1] = chunk
+  self.more_size = self.more_size + #chunk
+  if #crumbs < CRUMBS then return end
+  self.more[#self.more + 1] = table.concat(crumbs)
+  self.crumbs = {}
 end
 
 local function join(self)
   if self.more_size == 0 then return end
-  self.text = self.text:sub(self.from) .. table.concat(self.more)
-  self.from, self.more, self.more_size = 1, {}, 0
+  self.text = self.text:sub(self.from) .. table.concat(self.more) .. table.concat(self.crumbs)
+  self.from, self.more, self.crumbs, self.more_size = 1, {}, {}, 0
 end
 
 local function available(self)

@@ -7,6 +7,10 @@ local resp = require "resp"
 
 local Store = {}
 
+local OVERHEAD <const> = 200 -- bytes that a key costs besides itself and its value, about
+local AT_ONCE <const> = 1000 -- keys that expire in one go
+local FULL <const> = "-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+
 -- ## Deadlines of keys: a heap of { time, key }, of which those that do not hold any more are skipped
 
 local function push(heap, entry)
@@ -41,14 +45,13 @@ end
 local function compact(self)
   if #self.heap < 64 or #self.heap < 2 * self.expiring then return end
   local heap = {}
-  for _, entry in ipairs(self.heap) do
-    if not is_stale(self, entry) then push(heap, entry) end
-  end
+  for key, time in pairs(self.deadlines) do push(heap, { time = time, key = key }) end
   self.heap = heap
 end
 
 local function set_deadline(self, key, time)
   local before = self.deadlines[key]
+  if time == before then return end
   self.deadlines[key] = time
   self.expiring = self.expiring + (time and 1 or 0) - (before and 1 or 0)
   if not time then return end
@@ -58,9 +61,10 @@ local function set_deadline(self, key, time)
 end
 
 local function remove(self, key)
-  if self.values[key] == nil then return false end
+  local value = self.values[key]
+  if value == nil then return false end
   self.values[key] = nil
-  self.keys = self.keys - 1
+  self.keys, self.bytes = self.keys - 1, self.bytes - #value - #key - OVERHEAD
   set_deadline(self, key, nil)
   return true
 end
@@ -75,9 +79,14 @@ local function get(self, key)
   return self.values[key]
 end
 
+-- The bytes that clients make this server keep are counted. False: there is no room.
 local function put(self, key, value)
-  if self.values[key] == nil then self.keys = self.keys + 1 end
-  self.values[key] = value
+  local before = self.values[key]
+  local more = #value - (before and #before or -#key - OVERHEAD)
+  if more > 0 and self.bytes + more > self.memory then return false end
+  if not before then self.keys = self.keys + 1 end
+  self.values[key], self.bytes = value, self.bytes + more
+  return true
 end
 
 -- ## Commands: each answers with a reply of the protocol
@@ -91,7 +100,8 @@ function commands.get(self, key)
 end
 
 function commands.set(self, key, value)
-  put(self, key, value)
+  get(self, key) -- if its time is over, it counts as expired
+  if not put(self, key, value) then return FULL end
   if self.deadlines[key] then set_deadline(self, key, nil) end
   return resp.OK
 end
@@ -105,14 +115,16 @@ function commands.del(self, ...)
   return resp.integer(n)
 end
 
+-- As Redis has it: no blanks, no zeros in front.
 local function integer(s)
-  return #s <= 20 and s:find("^%-?%d+$") and math.tointeger(tonumber(s))
+  local n = #s <= 20 and s:find("^%-?%d+$") and math.tointeger(tonumber(s))
+  return n and tostring(n) == s and n
 end
 
 function commands.incr(self, key)
   local n = integer(get(self, key) or "0")
   if not n or n == math.maxinteger then return resp.error "value is not an integer or out of range" end
-  put(self, key, tostring(n + 1))
+  if not put(self, key, tostring(n + 1)) then return FULL end
   return resp.integer(n + 1)
 end
 
@@ -135,26 +147,32 @@ local function expire_in_time(weak, timer)
   end
 end
 
-function Store:init()
+function Store:init(memory)
   self.values, self.deadlines, self.heap = {}, {}, {}
-  self.keys, self.expiring, self.expired = 0, 0, 0
+  self.keys, self.expiring, self.expired, self.bytes, self.memory = 0, 0, 0, 0, memory
   self.timer = weir.after(math.huge)
   self.clock = weir.spawn(expire_in_time, self:myself(), self.timer)
   self.clock:name "expiry"
 end
 
---- A batch of commands in order, as a client's pipeline gives them; their replies as one string.
-function Store:run(batch)
-  local replies = {}
-  for i, args in ipairs(batch) do
-    replies[i] = commands[args[1]](self, table.unpack(args, 2))
+--- Commands of a batch in order from the i-th on, as a client's pipeline gives them; their replies as one string,
+-- and which is next: it stops once the replies have more than `most` bytes.
+function Store:run(batch, i, most)
+  local replies, size = {}, 0
+  while i <= #batch and size <= most do
+    local args = batch[i]
+    local reply = commands[args[1]](self, table.unpack(args, 2))
+    replies[#replies + 1] = reply
+    size, i = size + #reply, i + 1
   end
-  return table.concat(replies)
+  return table.concat(replies), i
 end
 
+-- Many may be due at once: those who ask for something are served in between.
 function Store:expire_due()
   local heap, now = self.heap, weir.now()
-  while heap[1] and (is_stale(self, heap[1]) or heap[1].time <= now) do
+  for _ = 1, AT_ONCE do
+    if not heap[1] or heap[1].time > now and not is_stale(self, heap[1]) then return end
     local entry = pop(heap)
     if not is_stale(self, entry) then get(self, entry.key) end
   end
@@ -167,13 +185,16 @@ function Store:set_timer()
 end
 
 function Store:info()
-  return { keys = self.keys, expires = self.expiring, expired_keys = self.expired }
+  return { keys = self.keys, expires = self.expiring, expired_keys = self.expired, bytes = self.bytes }
 end
 
 function Store:terminate()
   self.clock:abort()
 end
 
-return { Store = Store, spawn = function(capacity)
-  return actor.spawn(Store, { capacity = capacity, name = "store" })
-end }
+--- `capacity` of its mailbox; `memory`: bytes of keys and values beyond which nothing is taken in.
+local function spawn(capacity, memory)
+  return actor.spawn(Store, { capacity = capacity, name = "store" }, memory)
+end
+
+return { Store = Store, spawn = spawn }
