@@ -6,7 +6,7 @@
 --   listener -> a task per connection (member.lua) <-> an actor per room (room.lua)
 --
 -- Ctrl-C ends it in order: the listener is closed, a token tells every member, and who has not said goodbye
--- before the deadline is cut off.
+-- before the deadline, or a second Ctrl-C, is cut off; then the rooms are closed.
 
 local folder = arg[0]:match("^(.*)/") or "."
 package.path = folder .. "/?.lua;" .. package.path
@@ -20,7 +20,7 @@ local options = { port = 7000, connections = 1000, deadline = 5 }
 
 for i = 1, #arg, 2 do
   local name, value = arg[i]:match("^%-%-(%a+)$"), tonumber(arg[i + 1])
-  if not name or not options[name] or not value then
+  if not name or not options[name] or not value or value < 0 then
     io.stderr:write("usage: main.lua [--port n] [--connections n] [--deadline seconds]\n")
     os.exit(2)
   end
@@ -32,19 +32,15 @@ local function say(...)
   io.stdout:flush()
 end
 
--- Ends of connections are forgotten; a mistake of ours is shown.
-local function reap(members)
-  local task, ok, err = members:try_join_next()
-  while task do
-    if not ok and err ~= "aborted" then io.stderr:write("connection failed: ", tostring(err), "\n") end
-    task, ok, err = members:try_join_next()
-  end
-end
-
+-- Takes who comes in, and lets go of who has left; a mistake of ours is shown.
 local function accept(members, incoming, quit)
-  for conn in incoming do
-    reap(members)
-    if not members:try_spawn(serve, conn, quit) then
+  while true do
+    local which, conn, ok, err = weir.select { new = incoming, left = #members > 0 and members }
+    if which == "left" then
+      if not ok and err ~= "aborted" then io.stderr:write("connection failed: ", tostring(err), "\n") end
+    elseif not conn then
+      error("the listener has ended", 0)
+    elseif not members:try_spawn(serve, conn, quit) then
       conn:write("! the server is full\r\n", 0)
       conn:drop()
     end
@@ -60,14 +56,15 @@ luv.run(function()
   say("listening on %s:%d", host, port)
 
   local acceptor = weir.spawn(function(rx) accept(members, rx, quit) end, incoming)
-  weir.select { interrupt, terminate, acceptor }
+  local _, why, err = weir.select { interrupt, terminate, acceptor }
   acceptor:abort()
-  reap(members)
-  say("closing %d connections", #members)
+  say("%s: %d connections to end", why or err, #members)
   quit:cancel("the server closes")
-  weir.timeout(options.deadline, function()
-    while members:join_next() do end
-    rooms.stop_all()
-  end)
-  say("stopped; %d connections were cut short", #members)
+  local ending = weir.spawn(function() while members:join_next() do end end)
+  weir.select_biased { ending, weir.after(options.deadline), interrupt, terminate }
+  ending:abort()
+  local cut = #members
+  members:shutdown()
+  rooms.stop_all()
+  say("stopped; %d connections were cut short", cut)
 end)

@@ -5,11 +5,12 @@ local weir = require "weir"
 local luv = require "weir.luv"
 local rooms = require "room"
 
-local LINE <const> = 1024  -- bytes; a longer line is cut
-local STALL <const> = 30   -- seconds for which a client may refuse to read
+local LINE <const> = 1024    -- bytes; a longer line is cut
+local STALL <const> = 30     -- seconds for which a client may refuse to read
+local GREETING <const> = 60  -- seconds that it has to say who it is
+local KEEPALIVE <const> = 60 -- seconds of silence after which the system asks whether it is still there
 
 local Member = {}
-Member.__index = Member
 
 -- False: the client is gone, or does not read.
 local function tell(self, text)
@@ -21,14 +22,16 @@ local function leave(self)
   self.seat:drop()
   self.talk:drop()
   self.topic:drop()
-  self.room, self.seat, self.talk, self.topic = nil, nil, nil, nil
+  self.room, self.seat, self.talk, self.topic, self.room_name = nil, nil, nil, nil, nil
 end
+
+Member.__close = leave
 
 local function join(self, name)
   leave(self)
   local room, talk, topic, seat = rooms.join(name, self.nick)
   if not room then return tell(self, "! " .. talk) end
-  self.room, self.talk, self.topic, self.seat = room, talk, topic, seat
+  self.room, self.talk, self.topic, self.seat, self.room_name = room, talk, topic, seat, name
   return tell(self, ("* you are in %s; topic: %s"):format(name, topic:borrow()))
 end
 
@@ -36,6 +39,7 @@ local commands = {}
 
 function commands.join(self, name)
   if not name:find("^[%w_-]+$") or #name > 32 then return tell(self, "! /join <letters, digits, _ or ->") end
+  if name == self.room_name then return tell(self, "! you are there") end
   return join(self, name)
 end
 
@@ -55,8 +59,10 @@ function commands.quit(self)
   return false
 end
 
--- A line that was typed. False ends the connection.
-local function heard(self, line)
+-- A line that was typed. False ends the connection. What moves the cursors of others is not passed on.
+local function heard(self, line, cut)
+  line = line:gsub("%c", " ")
+  if cut then tell(self, ("! a line has up to %d bytes: the rest was let go"):format(LINE)) end
   local name, rest = line:match("^/(%a+)%s*(.*)$")
   if name then
     local command = commands[name]
@@ -69,6 +75,11 @@ local function heard(self, line)
   return true
 end
 
+local function close(self)
+  tell(self, "* the server closes")
+  return false
+end
+
 -- Something was said; `why` is "lagged" if this member was too slow for n messages.
 local function said(self, message, why, n)
   if message then return tell(self, message) end
@@ -77,9 +88,10 @@ local function said(self, message, why, n)
   return tell(self, "! the room is closed")
 end
 
-local function greet(self)
+local function greet(self, quit)
   if not tell(self, "* who are you?") then return false end
-  local nick = self.lines:next(60)
+  local which, nick = weir.select({ line = self.lines, quit = quit }, GREETING)
+  if which == "quit" then return close(self) end
   if not nick or not nick:find("^[%w_-]+$") or #nick > 16 then
     tell(self, "! a name has up to 16 letters, digits, _ or -")
     return false
@@ -94,20 +106,18 @@ local function converse(self, quit)
     local which, value, why, n = weir.select {
       line = self.lines, said = self.talk or false, topic = self.topic or false, quit = quit,
     }
-    if which == "line" then going = value and heard(self, value)
+    if which == "line" then going = value and heard(self, value, why)
     elseif which == "said" then going = said(self, value, why, n)
     elseif which == "topic" then going = not value or tell(self, "* topic: " .. self.topic:borrow())
-    else
-      tell(self, "* the server closes")
-      going = false
-    end
+    else going = close(self) end
   end
 end
 
 --- Serves a connection. However this ends, its seat in a room is given up.
 return function(conn, quit)
+  conn:handle():keepalive(true, KEEPALIVE)
   local lines <close> = luv.lines(conn, LINE)
-  local self <close> = setmetatable({ conn = conn, lines = lines }, { __index = Member, __close = leave })
-  if greet(self) then converse(self, quit) end
+  local self <close> = setmetatable({ conn = conn, lines = lines }, Member)
+  if greet(self, quit) then converse(self, quit) end
   conn:shutdown(1)
 end
