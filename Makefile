@@ -35,7 +35,7 @@ SPECS       = spec
 LIMIT       = $(shell command -v timeout >/dev/null 2>&1 && echo timeout --foreground 1200)
 
 .PHONY: all help build demo test check check-asserting check-asan check-valgrind check-oom \
-        fuzz fuzz-merge fuzz-replay \
+        collector check-collector fuzz fuzz-merge fuzz-replay \
         run lint warnings kernel-check kernel-test asan oom valgrind docs bench bench-check dist install uninstall clean symbols
 
 all: build
@@ -48,6 +48,7 @@ help:
 	@echo 'make run FILE=examples/01-words.lua'
 	@echo 'make kernel-test  the explorers of the C kernel, under ASan and UBSan'
 	@echo 'make oom          a Lua whose memory runs out at each allocation in turn'
+	@echo 'make collector    the suite with a collector that is in the way'
 	@echo 'make fuzz         new programs for SECONDS=60        make fuzz-replay  those that were kept'
 	@echo 'make asan         the suite under ASan and UBSan     make valgrind   under memcheck'
 	@echo 'make lint         luacheck                           make docs       the HTML pages'
@@ -158,6 +159,30 @@ check-asan: build
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	  LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	  $(BUSTED) $(SPECS)
+
+# The collector in the way, in four manners. A process for each file: a whole collection walks what is alive. Left out:
+# what mostly waits for other programs, and what is made to be long.
+COLLECTORS  = step cycle generational reversed
+COLLECTED   = $(if $(filter spec,$(SPECS)),$(filter-out $(addprefix spec/,$(addsuffix _spec.lua,cqueues docs examples \
+                interrupt luv rock)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua)),$(SPECS))
+collector:
+	@$(MAKE) --no-print-directory check-collector OUT=build/collector CFLAGS='-O2 -g'
+
+check-collector: build $(OUT)/collector.so
+	@for mode in $(COLLECTORS); do \
+	  echo "$$mode"; \
+	  for spec in $(COLLECTED); do \
+	    $(WITH_TREE) WEIR_COLLECTOR=$$mode WEIR_COLLECTOR_CORE=$(CURDIR)/$(OUT)/collector.so \
+	      LUA_INIT_5_4=@$(CURDIR)/spec/collector.lua $(LIMIT) \
+	      $(BUSTED) --exclude-tags=slow -o plainTerminal $$spec >$(OUT)/collector.log 2>&1 || \
+	      { cat $(OUT)/collector.log; echo "$$spec fails with WEIR_COLLECTOR=$$mode"; exit 1; }; \
+	    grep ' success' $(OUT)/collector.log; \
+	  done; \
+	done
+
+$(OUT)/collector.so: spec/collector.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 -fPIC $(WARNINGS) $(LUA_CFLAGS) $(SHARED) -o $@ spec/collector.c -ldl
 
 # Memcheck is some thirty times slower: what would take it minutes is tagged #slow, what only starts programs is
 # left out, and each file runs in a process of its own, or each full collection would walk all the others.
