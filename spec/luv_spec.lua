@@ -196,6 +196,26 @@ describe("luv.run", function()
   end)
 end)
 
+describe("the end of the Lua state", function()
+  it("finds connections that nobody has closed, and those that were closed last", function()
+    for _, last in ipairs { "", "near:drop()", "near, far = nil, nil collectgarbage()" } do
+      local output, status = helper.program(([[
+        local luv = require "weir.luv"
+        local near, far
+        luv.run(function()
+          local incoming, _, port = luv.listen("127.0.0.1", 0)
+          near, far = luv.connect("127.0.0.1", port, 60), incoming:recv(60)
+          near:write "x"
+          print(far:read(60))
+        end)
+        %s
+      ]]):format(last), "timeout -s KILL 60")
+      assert.equal("x\n", output)
+      assert.equal(0, status)
+    end
+  end)
+end)
+
 describe("luv.await", function()
   it("returns what the callback is given", looped(function()
     local err, stat = luv.await(function(done) uv.fs_stat("/", done) end)
