@@ -113,8 +113,8 @@ local function new_run()
 end
 
 -- When the Lua state is closed, luv crashes over a handle that is closed and not yet let go by a turn of the
--- loop, and that is how the finalizers of connections leave theirs. Finalizers run the last made first: one that
--- is made after a run closes all there is, in time.
+-- loop, and that is how the finalizers of connections leave theirs. Finalizers run the last made first: one
+-- that is made after a run, and kept, closes all there is in time.
 local last_turn = {
   __gc = function()
     if current then return end
@@ -122,8 +122,6 @@ local last_turn = {
     uv.run("nowait")
   end,
 }
-
-local kept = {} -- until then
 
 local function end_run(self)
   on_wake(nil)
@@ -134,7 +132,7 @@ local function end_run(self)
   close(self.broken)
   while dying > 0 do uv.run("once") end
   for _ = 1, 2 do uv.run("nowait") end -- handles closed by the tasks are let go
-  kept[1] = setmetatable({}, last_turn)
+  loop.kept = setmetatable({}, last_turn)
   if not ok then error(err, 0) end
 end
 
