@@ -122,7 +122,7 @@ static inline KindId weirL_kindof (const Object *o) {
 
 /* ---- waiting ----------------------------------------------------------- */
 
-enum { WEIR_PENDING = -1 };
+enum { WEIR_PENDING = -1, WEIR_RAISED = -2 };
 
 /*
 ** Op: one way of waiting. `i` is the stack index of the object; a value that
@@ -176,7 +176,7 @@ enum Listing { LISTING_DEBUG = 1, LISTING_TRACE = 2, LISTING_CONSOLE = 4 };
 
 /* user values of the scheduler */
 enum { UV_CHUNKS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
-       UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_REPLY, UV_RETIRED, UV_SPARES, UV_HEAP,
+       UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_REPLY, UV_RETIRED, UV_SPARES, UV_HEAP, UV_GRANTED,
        UV_METAS,                  /* .. UV_METAS + KINDS - 1 */
        UV_COUNT = UV_METAS + KINDS - 1 };
 /* fields of the hooks table */
@@ -188,7 +188,7 @@ typedef struct Scheduler {
   weir_Link ready;                /* Tasks, first come first served */
   weir_Link batch;                /* those of the turn going on */
   weir_Deadlines deadlines;       /* the heap in UV_HEAP */
-  uint32_t intervals;             /* each has a place in the heap, started or not */
+  uint32_t kept;                  /* places in the heap for those that must not fail to start */
   struct Task *current;           /* running, or being closed */
   struct Task *main;              /* of the run going on */
   int tasks_at;                   /* during a turn: stack index of the tasks table */
@@ -212,6 +212,7 @@ typedef struct Scheduler {
   uint32_t nplaces;
   lua_State *doomed;              /* its stack: handles to be dropped in their turn */
   bool dropping;                  /* a drop that may meet others goes on */
+  uint8_t granting;               /* C frames between the code that runs and its caller */
   uint32_t collected;             /* live handles that the collector dropped */
   uint8_t listing;                /* bits of enum Listing; 0: no list of what is nobody's */
   weir_Link loose;                /* listing: live handles that no task owns */
@@ -311,6 +312,7 @@ void weirL_push_spent (lua_State *L, int i, const Handle *h);
 int weirL_badspent (lua_State *L, int i, const Handle *h);
 void *weirL_handle_check (lua_State *L, int i, KindId k);
 Handle *weirL_handle (lua_State *L, int i);
+void weirL_still_live (lua_State *L, Scheduler *S);
 Handle *weirL_handle_new (lua_State *L, Scheduler *S, KindId k, int end_i, void *end);
 Handle *weirL_handle_prepare (lua_State *L, int i);
 void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,
@@ -355,6 +357,11 @@ void weirL_slot_release (lua_State *L, Scheduler *S, uint32_t slot, bool clean);
 uint32_t weirL_random (Scheduler *S, uint32_t n);
 weir_Waiter *weirL_branches (lua_State *L, Task *t, uint32_t n);
 void weirL_deadline_room (lua_State *L, Scheduler *S);
+
+/* Can one more be started? */
+static inline bool weirL_deadline_fits (const Scheduler *S) {
+  return S->deadlines.n + S->kept < S->deadlines.room;
+}
 static inline Slot *weirL_slot (const Scheduler *S, uint32_t i) {
   return &S->chunks[i / CHUNK][i % CHUNK];
 }
@@ -379,10 +386,18 @@ static inline Task *weirL_may_wait (lua_State *L, Scheduler *S, const char *verb
 }
 int weirL_await (lua_State *L, Scheduler *S, const Op *op, int timeout,
                  lua_CFunction again);
+typedef int (*weirL_Poll) (lua_State *L, int i, weir_Waiter *won);
+int weirL_try_grant (lua_State *L, int i, int n, weir_Waiter *won, weirL_Poll poll);
+int weirL_with_grant (lua_State *L, int i, int n, weir_Waiter *won, weirL_Poll poll);
+void weirL_open_wait (lua_State *L, int S);
+
+static inline bool weirL_granted (const weir_Waiter *won) {
+  return won != NULL && won->owns;
+}
 int weirL_await_k (lua_State *L, int status, lua_KContext ctx);
 int weirL_park (lua_State *L, Task *t, lua_KContext ctx, lua_KFunction k);
 void weirL_wait_over (Task *t);
-void weirL_wait_start (lua_State *L, Task *t, double timeout);
+void weirL_wait_start (Task *t, double timeout);
 void weirL_through (weir_Waiter *w, Handle *h);
 void weirL_cut_short (lua_State *L, Task *t);
 static inline bool weirL_live (const void *o) {
@@ -507,6 +522,7 @@ typedef struct Permit {           /* of an mpsc channel, or of a semaphore */
 
 Handle *weirL_sender (lua_State *L);
 int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, bool call);
+int weirL_send_permit (lua_State *L, Permit *p);
 bool weirL_hand_call (lua_State *L, Mpsc *c, int v);
 void weirL_take_first (lua_State *L, int i, Mpsc *c);
 void weirL_check_message (lua_State *L, int v);

@@ -59,6 +59,10 @@ static void grow (lua_State *L, int i, Broadcast *b) {
   uint64_t p;
   lua_createtable(L, (int)(size < 1024 ? size : 1024), 0);
   needs = (uint32_t *)lua_newuserdatauv(L, size * sizeof(uint32_t), 0);
+  if (b->k.size >= size) {                      /* a finalizer was here */
+    lua_pop(L, 2);
+    return;
+  }
   lua_getiuservalue(L, i, 1);                   /* new; needs; old */
   for (p = b->k.head; p < b->k.tail; p++) {
     uint32_t from = weir_broadcast_slot(&b->k, p), to = (uint32_t)(p & (size - 1));
@@ -113,12 +117,12 @@ static int publish (lua_State *L, int i, Broadcast *b, int v) {
   lua_getiuservalue(L, i, 1);
   channel = lua_gettop(L);
   if (WEIR_UNLIKELY(!is_inline(b))) {
-    if (weir_broadcast_len(&b->k) == b->k.size && b->k.size < b->k.capacity)
+    while (weir_broadcast_len(&b->k) == b->k.size && b->k.size < b->k.capacity)
       grow(L, channel, b);
+    if (b->k.receivers == 0) return weirL_reason(L, "closed");    /* a finalizer was here */
     if (!weir_broadcast_full(&b->k) || b->k.size > b->k.capacity) {
       lua_pushboolean(L, 0);                    /* a new slot may need memory: now */
       set_slot(L, channel, b, b->k.tail);
-      if (b->k.receivers == 0) return weirL_reason(L, "closed");  /* a finalizer was here */
     }
   }
   if (weir_broadcast_full(&b->k)) {
@@ -134,22 +138,28 @@ static int publish (lua_State *L, int i, Broadcast *b, int v) {
 }
 
 /* overflow = "wait": a place is won, or taken, or waited for */
+static int broadcast_send_take (lua_State *L, int i, weir_Waiter *won) {
+  Broadcast *b = broadcast_at(L, i);
+  int n = publish(L, i, b, i + 1);
+  if (n == 1) weir_permits_take(won);
+  else weir_permits_give(&b->k.room, weir_permits_take(won));
+  return n;
+}
+
 static int broadcast_send_poll (lua_State *L, int i, weir_Waiter *won) {
   Broadcast *b = broadcast_at(L, i);
-  bool held = won != NULL && won->owns;
-  int n;
-  if (b->k.receivers == 0) {
-    if (held) weir_permits_give(&b->k.room, weir_permits_take(won));
-    return weirL_reason(L, "closed");
+  weir_Waiter place;
+  if (!weirL_granted(won)) {
+    if (b->k.receivers == 0) return weirL_reason(L, "closed");
+    if (!weir_permits_try(&b->k.room, 1)) return WEIR_PENDING;
+    won = &place;                               /* as if won just now */
+    place.parking = NULL;
+    place.permits = &b->k.room;
+    place.need = 1;
+    place.owns = true;
   }
-  if (!held && !weir_permits_ready(&b->k.room, 1)) return WEIR_PENDING;
-  n = publish(L, i, b, i + 1);
-  if (n == 1) {
-    if (held) weir_permits_take(won);
-    else b->k.room.free--;
-  }
-  else if (held) weir_permits_give(&b->k.room, weir_permits_take(won));
-  return n;
+  if (is_inline(b)) return broadcast_send_take(L, i, won);      /* nothing may fail */
+  return weirL_with_grant(L, i, 2, won, broadcast_send_take);
 }
 
 static bool broadcast_send_ready (lua_State *L, int i) {
@@ -304,6 +314,7 @@ static int broadcast_subscribe (lua_State *L, Broadcast *b) {
   r = (BroadcastReceiver *)weirL_handle_new(L, b->S, BROADCAST_RECEIVER, -1, b);
   r->cursor = b->k.tail;
   b->k.receivers++;
+  weirL_still_live(L, b->S);
   return 1;
 }
 
@@ -353,6 +364,7 @@ static int broadcast_sender_clone (lua_State *L) {
   lua_getiuservalue(L, 1, 1);
   weirL_handle_new(L, b->S, BROADCAST_SENDER, -1, b);
   b->k.senders++;
+  weirL_still_live(L, b->S);
   return 1;
 }
 
@@ -374,6 +386,7 @@ static int broadcast_new_weak (lua_State *L, Broadcast *b) {
   lua_getiuservalue(L, 1, 1);
   weirL_handle_new(L, b->S, BROADCAST_WEAK, -1, b);
   b->k.weak++;
+  weirL_still_live(L, b->S);
   return 1;
 }
 

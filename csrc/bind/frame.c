@@ -337,10 +337,12 @@ static int timeout (lua_State *L) {
   if (!can_wait(L, S)) return call_plainly(L);
   t = S->current;
   weirL_deadline_room(L, S);
+  S->kept++;                                    /* (lost if memory fails below: 24 bytes) */
   f = new_frame(L, S, FRAME_TIMEOUT, 0);
   lua_replace(L, 1);
   n = lua_gettop(L) - 2;
   fill(L, S, t, f, n);
+  S->kept--;
   if (s == 0) f->expired = t->expired = true;
   else if (s > 0)
     weir_deadlines_start(&S->deadlines, &f->due, weirL_clock(S) + s, 2);

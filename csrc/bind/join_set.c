@@ -125,17 +125,31 @@ static int spawn_member (lua_State *L, JoinSet *set, weir_Waiter *won) {
   weir_list_init(&m->link);
   weir_list_append(&set->running, &m->link);
   set->nrunning++;
-  if (won == NULL) weir_permits_try(&set->room, 1);
-  else weir_permits_take(won);
+  if (won != NULL) weir_permits_take(won);
+  else weir_permits_try(&set->room, 1);         /* no limit */
   weirL_notice(L, set->S);
   return 1;
 }
 
+static int spawn_take (lua_State *L, int i, weir_Waiter *won) {
+  (void)i;
+  return spawn_member(L, to_set(L), won);
+}
+
+/* The place is taken first: while the task is made a finalizer may want one, too. */
 static int spawn_poll (lua_State *L, int i, weir_Waiter *won) {
   JoinSet *set = to_set(L);
-  (void)i;
-  if (won != NULL && won->owns) return spawn_member(L, set, won);
-  return weir_permits_ready(&set->room, 1) ? spawn_member(L, set, NULL) : WEIR_PENDING;
+  weir_Waiter place;
+  if (set->limit == 0) return spawn_member(L, set, NULL);
+  if (!weirL_granted(won)) {
+    if (!weir_permits_try(&set->room, 1)) return WEIR_PENDING;
+    won = &place;                               /* as if won just now */
+    place.parking = NULL;
+    place.permits = &set->room;
+    place.need = 1;
+    place.owns = true;
+  }
+  return weirL_with_grant(L, i, lua_gettop(L) - i + 1, won, spawn_take);
 }
 
 static bool spawn_ready (lua_State *L, int i) {
@@ -163,7 +177,7 @@ static int set_try_spawn (lua_State *L) {
   JoinSet *set = to_set(L);
   weirL_checktype(L, 2, LUA_TFUNCTION);
   if (!weir_permits_ready(&set->room, 1)) return weirL_reason(L, "full");
-  return spawn_member(L, set, NULL);
+  return spawn_poll(L, 1, NULL);
 }
 
 /* ---- joining ------------------------------------------------------------ */

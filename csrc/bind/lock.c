@@ -40,14 +40,27 @@ static int lock_take (lua_State *L, int i, weir_Waiter *won, const Lock *how) {
   return 1;
 }
 
-static int mutex_poll (lua_State *L, int i, weir_Waiter *won) {
+static int mutex_take (lua_State *L, int i, weir_Waiter *won) {
   return lock_take(L, i, won, &mutex_lock);
 }
-static int read_poll (lua_State *L, int i, weir_Waiter *won) {
+static int read_take (lua_State *L, int i, weir_Waiter *won) {
   return lock_take(L, i, won, &read_lock);
 }
-static int write_poll (lua_State *L, int i, weir_Waiter *won) {
+static int write_take (lua_State *L, int i, weir_Waiter *won) {
   return lock_take(L, i, won, &write_lock);
+}
+
+static int mutex_poll (lua_State *L, int i, weir_Waiter *won) {
+  if (weirL_granted(won)) return weirL_with_grant(L, i, 1, won, mutex_take);
+  return mutex_take(L, i, NULL);
+}
+static int read_poll (lua_State *L, int i, weir_Waiter *won) {
+  if (weirL_granted(won)) return weirL_with_grant(L, i, 1, won, read_take);
+  return read_take(L, i, NULL);
+}
+static int write_poll (lua_State *L, int i, weir_Waiter *won) {
+  if (weirL_granted(won)) return weirL_with_grant(L, i, 1, won, write_take);
+  return write_take(L, i, NULL);
 }
 
 static bool one_ready (lua_State *L, int i) {

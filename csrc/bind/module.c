@@ -23,6 +23,7 @@ WEIR_EXPORT int luaopen_weir_core (lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
   lua_newtable(L);                              /* the module */
   weirL_open_scheduler(L, s);
+  weirL_open_wait(L, s);
   weirL_open_task(L, s);
   weirL_open_frame(L, s);
   weirL_open_join_set(L, s);

@@ -83,14 +83,16 @@ static inline bool plain_message (lua_State *L) {
 
 /*
 ** Put the value at index v into the channel whose sender, or permit, is at
-** index i. The place: `won` holds it, or it is taken from the room; with `won`
-** NULL and no room, WEIR_PENDING. Pushes true, or nil, "closed".
+** index i. The place: `won` holds it, or `p` does, or it is taken from the room; with
+** both NULL and no room, WEIR_PENDING. So if p has none left. Pushes true, or nil, "closed".
 */
-int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, bool call) {
-  bool held = won != NULL && won->owns;
+static int send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, Permit *p, int v,
+                       bool call) {
+  bool held = p != NULL || (won != NULL && won->owns);
   int from = 0, store;
   if (held ? c->k.receivers == 0 : c->k.refusing) {
-    if (held) weir_permits_give(&c->k.room, weir_permits_take(won));
+    if (p != NULL) p->n--;
+    if (held) weir_permits_give(&c->k.room, p != NULL ? 1 : weir_permits_take(won));
     return weirL_reason(L, "closed");
   }
   if (!held && !weir_permits_ready(&c->k.room, 1)) return WEIR_PENDING;
@@ -104,20 +106,27 @@ int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, boo
   if (WEIR_UNLIKELY(weirL_store_full(&c->store, c->handed != NULL) || from != 0)) {
     if (weirL_store_full(&c->store, c->handed != NULL))
       weirL_store_grow(L, store, &c->store, c->k.capacity);
-    if (held ? c->k.receivers == 0
-             : c->k.refusing || !weir_permits_ready(&c->k.room, 1) ||
-               weirL_store_full(&c->store, c->handed != NULL)) {           /* a finalizer was here */
+    if (!weirL_live(lua_touserdata(L, i)))      /* a finalizer was here */
+      weirL_badspent(L, i, (const Handle *)lua_touserdata(L, i));
+    if (p != NULL && p->n == 0) return WEIR_PENDING;
+    if (weirL_store_full(&c->store, c->handed != NULL) ||
+        (held ? c->k.receivers == 0 : c->k.refusing || !weir_permits_ready(&c->k.room, 1))) {
       lua_settop(L, store - 1);
-      return weirL_send_value(L, i, c, won, from != 0 ? from : v, call);
+      return send_value(L, i, c, won, p, from != 0 ? from : v, call);
     }
   }
-  if (from != 0) weirL_handle_commit(L, c->S, from, v, SPENT_CHANNEL, NULL);
+  if (from != 0) {
+    if (!weirL_live(lua_touserdata(L, from)))
+      weirL_badspent(L, from, (const Handle *)lua_touserdata(L, from));
+    weirL_handle_commit(L, c->S, from, v, SPENT_CHANNEL, NULL);
+  }
   weirL_store_push(L, store, &c->store, v);
   if (call) {
     weirL_store_mark_call(c->store.last, c->store.last->len - 1);
     c->calls++;
   }
-  if (held) weir_permits_take(won);
+  if (p != NULL) p->n--;
+  else if (held) weir_permits_take(won);
   else weir_permits_try(&c->k.room, 1);
   weir_mpsc_push(&c->k);
   weirL_notice(L, c->S);
@@ -125,9 +134,27 @@ int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, boo
   return 1;
 }
 
-static int mpsc_send_poll (lua_State *L, int i, weir_Waiter *won) {
+int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, bool call) {
+  return send_value(L, i, c, won, NULL, v, call);
+}
+
+/* The value at index 2 through the permit at index 1, which holds a place. WEIR_PENDING:
+** a finalizer released it. */
+int weirL_send_permit (lua_State *L, Permit *p) {
+  return send_value(L, 1, (Mpsc *)p->h.end, NULL, p, 2, false);
+}
+
+static int send_take (lua_State *L, int i, weir_Waiter *won) {
   Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
   return weirL_send_value(L, i, c, won, i + 1, false);
+}
+
+static int mpsc_send_poll (lua_State *L, int i, weir_Waiter *won) {
+  const Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
+  if (weirL_granted(won) && (lua_type(L, i + 1) == LUA_TUSERDATA ||
+                             weirL_store_full(&c->store, c->handed != NULL)))
+    return weirL_with_grant(L, i, 2, won, send_take);
+  return send_take(L, i, won);
 }
 
 static bool mpsc_send_ready (lua_State *L, int i) {
@@ -438,7 +465,7 @@ static int mpsc_receiver_try_recv (lua_State *L) {
 
 /* Append messages to the table at index i + 1 while there are any, up to
 ** `max`, the integer at i + 2. Each is taken only when it has a place. */
-static int mpsc_many_poll (lua_State *L, int i, weir_Waiter *won) {
+static int many_take (lua_State *L, int i, weir_Waiter *won) {
   Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
   lua_Integer max = lua_tointeger(L, i + 2), n = 0, len;
   int top = lua_gettop(L);
@@ -472,6 +499,11 @@ static int mpsc_many_poll (lua_State *L, int i, weir_Waiter *won) {
   weirL_notice(L, c->S);
   lua_pushinteger(L, n);
   return 1;
+}
+
+static int mpsc_many_poll (lua_State *L, int i, weir_Waiter *won) {
+  if (weirL_granted(won)) return weirL_with_grant(L, i, 3, won, many_take);
+  return many_take(L, i, won);
 }
 
 static const Op mpsc_many_op = {"recv_many", mpsc_many_poll, mpsc_recv_ready, mpsc_recv_enter, recv_guard, true};
@@ -703,6 +735,7 @@ static int mpsc_sender_clone (lua_State *L) {
   lua_getiuservalue(L, 1, 1);
   weirL_handle_new(L, c->S, weirL_kindof(&h->o), -1, c);
   c->k.senders++;
+  weirL_still_live(L, c->S);
   return 1;
 }
 
@@ -713,6 +746,7 @@ static int mpsc_receiver_clone (lua_State *L) {
   lua_getiuservalue(L, 1, 1);
   weirL_handle_new(L, c->S, weirL_kindof(&h->o), -1, c);
   c->k.receivers++;
+  weirL_still_live(L, c->S);
   return 1;
 }
 

@@ -31,7 +31,7 @@ const Kind *weirL_kind (KindId k) { return &weirL_kinds[k]; }
 /* An error at the caller's line, with a sentence. */
 WEIR_COLD int weirL_error (lua_State *L, const char *fmt, ...) {
   va_list args;
-  luaL_where(L, 1);
+  luaL_where(L, 1 + weirL_scheduler(L)->granting);
   va_start(args, fmt);
   lua_pushvfstring(L, fmt, args);
   va_end(args);
@@ -272,18 +272,34 @@ Handle *weirL_handle_new (lua_State *L, Scheduler *S, KindId k, int end_i, void 
   return h;
 }
 
+/* The handle on top was made from the one at index 1. If a finalizer dropped that while
+** there was memory to be had, it is as if it had been dropped before. [-0, +0, e] */
+void weirL_still_live (lua_State *L, Scheduler *S) {
+  const Handle *h = (const Handle *)lua_touserdata(L, 1);
+  if (WEIR_LIKELY(weirL_live(h))) return;
+  weirL_handle_drop(L, S, (Handle *)lua_touserdata(L, -1), lua_gettop(L));
+  weirL_badspent(L, 1, h);
+}
+
 /* ---- owning ------------------------------------------------------------ */
 
+/* owned; handle */
+static int anchor (lua_State *L) {
+  lua_rawsetp(L, 1, lua_touserdata(L, 2));
+  return 0;
+}
+
 /* If a handle stands at index i whose drop will need its userdata, see that
-** it is found: what may raise when it becomes owned. [-0, +0, m] */
+** it is found when its task ends. With no memory for that it is left to the collector:
+** what is being received must not be lost. [-0, +0, -] */
 void weirL_handle_anchor (lua_State *L, int i) {
-  Handle *h = weirL_handle(L, i);
+  const Handle *h = weirL_handle(L, i);
   if (h == NULL || !weirL_kinds[weirL_kindof(&h->o)].values) return;
   i = lua_absindex(L, i);
+  lua_pushcfunction(L, anchor);
   weirL_uv(L, UV_OWNED);
   lua_pushvalue(L, i);
-  lua_rawsetp(L, -2, h);
-  lua_pop(L, 1);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 /* The running task owns the handle at index i from now on; outside a task
@@ -414,22 +430,29 @@ Handle *weirL_handle_prepare (lua_State *L, int i) {
 }
 
 /* The handle at index `old` moves into the one prepared at `fresh`, which is
-** nobody's. Cannot raise. */
+** nobody's. Cannot raise. (What a finalizer dropped meanwhile stays dropped: so is
+** the fresh one.) */
 void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,
                           enum Spent how, const Task *to) {
   Handle *h = (Handle *)lua_touserdata(L, old);
   Handle *f = (Handle *)lua_touserdata(L, fresh);
   uint32_t tag = h->o.tag;
-  weirL_handle_spend(h, how);
-  memcpy(f, h, weirL_kinds[weirL_kindof(&h->o)].size);
+  if (WEIR_LIKELY(weirL_live(h))) {
+    weirL_handle_spend(h, how);
+    memcpy(f, h, weirL_kinds[weirL_kindof(&h->o)].size);
+    loosen(S, f);
+    h->end = NULL;
+    if (to != NULL) {
+      h->u.spent.task = to->id;
+      h->u.spent.place = to->place;
+    }
+  }
+  else {
+    f->end = NULL;
+    f->u.spent = h->u.spent;
+  }
   f->o.tag = tag;
   f->o.waits = 0;
-  loosen(S, f);
-  h->end = NULL;
-  if (to != NULL) {
-    h->u.spent.task = to->id;
-    h->u.spent.place = to->place;
-  }
   fresh = lua_absindex(L, fresh);
   if (weirL_kindof(&f->o) == BOX) lua_getmetatable(L, old);
   else weirL_pushmeta(L, S, weirL_kindof(&f->o));       /* (the old one's may be retired) */

@@ -78,12 +78,21 @@ static int init_k (lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
+/* A guard for the once cell at index i, that guards nothing yet. */
+static int init_guard (lua_State *L, int i, weir_Waiter *won) {
+  (void)won;
+  weirL_handle_new(L, weirL_scheduler(L), MUTEX_GUARD, i, NULL);
+  return 1;
+}
+
 static int init_poll (lua_State *L, int i, weir_Waiter *won) {
   Once *o = (Once *)lua_touserdata(L, i);
   Handle *guard;
   if (!weir_once_ready(&o->k, won)) return once_wait_poll(L, i, won);
   lua_settop(L, 2);
-  guard = weirL_handle_new(L, o->S, MUTEX_GUARD, 1, NULL);   /* once; f; guard */
+  if (weirL_granted(won)) weirL_with_grant(L, 1, 1, won, init_guard);
+  else init_guard(L, 1, NULL);                  /* once; f; guard */
+  guard = (Handle *)lua_touserdata(L, 3);
   if (!weir_once_begin(&o->k, won)) return once_wait_poll(L, i, won);  /* a finalizer was here */
   guard->end = o;
   lua_toclose(L, 3);

@@ -58,37 +58,40 @@ static Oneshot *new_oneshot (lua_State *L, Scheduler *S) {
 
 /* ---- sending -------------------------------------------------------------- */
 
-/* The n values from index `first` become user value 1 of the Oneshot at
-** index o. [-0, +0, m] */
-static void keep_values (lua_State *L, int o, int first, int n) {
-  if (n == 1) lua_pushvalue(L, first);
+/* Prepare fresh handles for those among the values at 2 .. n + 1. [-0, +?, m] */
+static void prepare_values (lua_State *L, int n) {
+  int i;
+  for (i = 2; i <= n + 1; i++)
+    if (lua_type(L, i) == LUA_TUSERDATA && weirL_handle(L, i) != NULL) {
+      luaL_checkstack(L, 8, "too many handles");
+      weirL_handle_prepare(L, i);
+    }
+}
+
+/* They move into the message: those at `fresh` on take their places. Cannot raise. */
+static void move_values (lua_State *L, Scheduler *S, int n, int fresh) {
+  int i;
+  for (i = 2; i <= n + 1; i++) {
+    if (lua_type(L, i) != LUA_TUSERDATA || weirL_handle(L, i) == NULL) continue;
+    weirL_handle_commit(L, S, i, fresh, SPENT_CHANNEL, NULL);
+    lua_pushvalue(L, fresh++);
+    lua_replace(L, i);
+  }
+}
+
+/* The n values at 2 .. become user value 1 of the Oneshot at n + 2: the only one, or the
+** table at n + 3, which has room for them. [-0, +0, -] */
+static void keep_values (lua_State *L, int n) {
+  int i;
+  if (n == 1) lua_pushvalue(L, 2);
   else {
-    int i;
-    lua_createtable(L, n, 0);
+    lua_pushvalue(L, n + 3);
     for (i = 1; i <= n; i++) {
-      lua_pushvalue(L, first + i - 1);
+      lua_pushvalue(L, i + 1);
       lua_rawseti(L, -2, i);
     }
   }
-  lua_setiuservalue(L, o, 1);
-}
-
-/* Handles among the values at 2 .. n + 1 move into the message. */
-static void move_values (lua_State *L, Scheduler *S, int n) {
-  int i, top = lua_gettop(L), fresh = top;
-  for (i = 2; i <= n + 1; i++) {
-    const Handle *h = weirL_handle(L, i);
-    if (h == NULL) continue;
-    luaL_checkstack(L, 8, "too many handles");
-    weirL_handle_prepare(L, i);
-  }
-  for (i = 2; i <= n + 1 && lua_gettop(L) > top; i++) {
-    if (weirL_handle(L, i) == NULL) continue;
-    weirL_handle_commit(L, S, i, ++fresh, SPENT_CHANNEL, NULL);
-    lua_pushvalue(L, fresh);
-    lua_replace(L, i);
-  }
-  lua_settop(L, top);
+  lua_setiuservalue(L, n + 2, 1);
 }
 
 /* A handle among the values at 2 .. n + 1? Spent ones, and the sender itself,
@@ -131,11 +134,12 @@ static int oneshot_sender_send (lua_State *L) {
   if (!weir_oneshot_refuses(&o->k) && (handles || !hand_answer(L, o, n))) {
     if (n > LUA_MINSTACK - 8) luaL_checkstack(L, 8, NULL);
     lua_getiuservalue(L, 1, 1);
-    if (handles) move_values(L, S, n);
-    if (n > 0) keep_values(L, n + 2, 2, n);
-    if (weir_oneshot_refuses(&o->k)) {          /* a finalizer was here */
-      lua_pushnil(L);
-      lua_setiuservalue(L, n + 2, 1);
+    if (n > 1) lua_createtable(L, n, 0);        /* sender; values; oneshot; table */
+    if (handles) prepare_values(L, n);
+    if (!weirL_live(h)) weirL_badspent(L, 1, h);          /* a finalizer was here */
+    if (!weir_oneshot_refuses(&o->k) && n > 0) {
+      if (handles) move_values(L, S, n, n == 1 ? n + 3 : n + 4);
+      keep_values(L, n);
     }
   }
   o->n = n;
@@ -468,6 +472,10 @@ static int call_arrived (lua_State *L, int status, lua_KContext ctx) {
   return call_wait(L, t);
 }
 
+static int call_take (lua_State *L, int i, weir_Waiter *won) {
+  return weirL_send_value(L, i, (Mpsc *)((Handle *)lua_touserdata(L, i))->end, won, MSG, true);
+}
+
 /* A place was won, or not. */
 static int call_placed (lua_State *L, int status, lua_KContext ctx) {
   Scheduler *S = weirL_scheduler(L);
@@ -488,8 +496,15 @@ static int call_placed (lua_State *L, int status, lua_KContext ctx) {
     hang_up(L, t);
     return weirL_reason(L, "timeout");
   }
-  n = weirL_send_value(L, TX, (Mpsc *)h->end, won, MSG, true);
+  if (WEIR_UNLIKELY(won->owns && weirL_store_full(&((Mpsc *)h->end)->store, true)))
+    n = weirL_try_grant(L, TX, MSG, won, call_take);
+  else n = call_take(L, TX, won);
   t->parking.won = NULL;
+  if (n == WEIR_RAISED) {                       /* no memory */
+    take_back(L);
+    hang_up(L, t);
+    return lua_error(L);
+  }
   if (n == 1) return call_wait(L, t);
   if (n == WEIR_PENDING) {
     lua_settop(L, MSG);
@@ -524,13 +539,22 @@ int weirL_sender_call (lua_State *L) {
     return weirL_give_way(L, S, weirL_sender_call);
   }
   t = weirL_may_wait(L, S, "call");
-  if (seconds > 0) weirL_deadline_room(L, S);   /* not when the message is sent already */
+  if (seconds > 0) {                            /* not when the message is sent already */
+    weirL_deadline_room(L, S);
+    S->kept++;                                  /* (lost if memory fails below: 24 bytes) */
+  }
   lua_settop(L, 2);
   o = put_oneshot(L, S);
   weirL_uv(L, UV_REPLY);
   weirL_handle_new(L, S, ONESHOT_SENDER, REPLY, o);
   lua_rawset(L, MSG);
+  if (WEIR_UNLIKELY(!weirL_live(h))) {          /* a finalizer was here */
+    if (seconds > 0) S->kept--;
+    take_back(L);
+    weirL_badspent(L, TX, h);
+  }
   n = weirL_hand_call(L, c, MSG) ? 1 : weirL_send_value(L, TX, c, NULL, MSG, true);
+  if (seconds > 0) S->kept--;
   lua_settop(L, MSG);
   if (n == 2 || (n == WEIR_PENDING && seconds == 0)) {
     take_back(L);
@@ -540,7 +564,7 @@ int weirL_sender_call (lua_State *L) {
     drop_receiving_end(L, S, o, REPLY);
     return weirL_reason(L, "timeout");
   }
-  weirL_wait_start(L, t, seconds);
+  weirL_wait_start(t, seconds);
   t->calling = true;
   t->op = &call_op;
   if (n == 1) return call_wait(L, t);

@@ -29,9 +29,9 @@ static int take_permit (lua_State *L, int i, Mpsc *c, weir_Waiter *won, uint32_t
   lua_getiuservalue(L, i, 1);
   p = (Permit *)weirL_handle_new(L, c->S, MPSC_PERMIT, -1, c);
   if (held) weir_permits_take(won);
-  else if (n > 0 && !weir_permits_try(&c->k.room, n)) {  /* a finalizer was here */
-    lua_pop(L, 2);
-    return WEIR_PENDING;
+  else if (c->k.refusing || (n > 0 && !weir_permits_try(&c->k.room, n))) {
+    lua_pop(L, 2);                              /* a finalizer was here */
+    return c->k.refusing ? weirL_reason(L, "closed") : WEIR_PENDING;
   }
   p->n = n;
   weirL_handle_own(L, c->S, &p->h, -1);
@@ -42,8 +42,13 @@ static Mpsc *channel_at (lua_State *L, int i) {
   return (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
 }
 
-static int reserve_poll (lua_State *L, int i, weir_Waiter *won) {
+static int reserve_take (lua_State *L, int i, weir_Waiter *won) {
   return take_permit(L, i, channel_at(L, i), won, 1);
+}
+
+static int reserve_poll (lua_State *L, int i, weir_Waiter *won) {
+  if (weirL_granted(won)) return weirL_with_grant(L, i, 1, won, reserve_take);
+  return reserve_take(L, i, won);
 }
 
 static bool reserve_ready (lua_State *L, int i) {
@@ -80,8 +85,13 @@ static uint32_t many_argument (lua_State *L) {
   return (uint32_t)n;
 }
 
-static int permit_many_poll (lua_State *L, int i, weir_Waiter *won) {
+static int permit_many_take (lua_State *L, int i, weir_Waiter *won) {
   return take_permit(L, i, channel_at(L, i), won, (uint32_t)lua_tointeger(L, i + 1));
+}
+
+static int permit_many_poll (lua_State *L, int i, weir_Waiter *won) {
+  if (weirL_granted(won)) return weirL_with_grant(L, i, 2, won, permit_many_take);
+  return permit_many_take(L, i, won);
 }
 
 static void many_enter (lua_State *L, int i, weir_Waiter *w) {
@@ -113,17 +123,14 @@ static Permit *permit_permit (lua_State *L) {
 /* permit:send(v) -> true / nil, "closed" */
 static int permit_send (lua_State *L) {
   Permit *p = permit_permit(L);
-  Mpsc *c = (Mpsc *)p->h.end;
-  weir_Waiter place;
   int n;
   weirL_check_message(L, 2);
-  if (p->n == 0)
-    return weirL_error(L, "this permit is spent: it was good for no more sends; reserve another");
-  place.permits = &c->k.room;                   /* its place, as if won just now */
-  place.need = 1;
-  place.owns = true;
-  n = weirL_send_value(L, 1, c, &place, 2, false);
-  p->n--;
+  if (lua_touserdata(L, 2) == (void *)p) weirL_argerror(L, 2, "a permit cannot be its own message");
+  do {
+    if (permit_permit(L)->n == 0)
+      return weirL_error(L, "this permit is spent: it was good for no more sends; reserve another");
+    n = weirL_send_permit(L, p);
+  } while (n == WEIR_PENDING);                  /* a finalizer was here */
   return n;
 }
 
@@ -210,6 +217,7 @@ int weirL_sender_reservation (lua_State *L) {
     weir_win(&r->waiter);
   }
   else weir_permits_join(&c->k.room, &r->waiter, 1);
+  weirL_still_live(L, c->S);
   return 1;
 }
 
@@ -285,6 +293,7 @@ static int permit_new_weak (lua_State *L, Mpsc *c, bool mpmc) {
   lua_getiuservalue(L, 1, 1);
   weirL_handle_new(L, c->S, mpmc ? MPMC_WEAK : MPSC_WEAK, -1, c);
   c->k.weak++;
+  weirL_still_live(L, c->S);
   return 1;
 }
 

@@ -14,7 +14,7 @@
 ** S2  a slot is in use, idle (with a coroutine), or bare (without one)
 ** S3  an unfinished task is anchored by the tasks table, at its slot; its
 **     coroutine by the chunk of its slot
-** S5  room in the heap: for all that are started, and for each interval
+** S5  room in the heap: for all that are started, and `kept` more at most
 ** S4  nothing here runs Lua but a turn, a collection and the hooks
 **
 ** Long because places, slots, turns and sleep all work on one structure.
@@ -114,7 +114,7 @@ uint32_t weirL_place (lua_State *L, Scheduler *S, int f) {
   lua_Debug ar;
   Place *p;
   ar.currentline = -1;
-  if (lua_getstack(L, 1, &ar)) lua_getinfo(L, "Sl", &ar);
+  if (lua_getstack(L, 1 + S->granting, &ar)) lua_getinfo(L, "Sl", &ar);
   if (ar.currentline < 0) {
     lua_pushvalue(L, f);
     lua_getinfo(L, ">S", &ar);
@@ -135,21 +135,25 @@ uint32_t weirL_place (lua_State *L, Scheduler *S, int f) {
 
 /* One chunk more. [-0, +0, m] */
 static void grow_slots (lua_State *L, Scheduler *S) {
-  uint32_t first = S->nchunks * CHUNK, i;
-  Slot *chunk;
-  weirL_uv(L, UV_SLOTS);
-  chunk = (Slot *)lua_newuserdatauv(L, CHUNK * sizeof(Slot), CHUNK);
-  lua_rawseti(L, -2, S->nchunks + 1);
-  lua_pop(L, 1);
-  if (S->nchunks == S->capchunks) {
+  Slot *chunk = (Slot *)lua_newuserdatauv(L, CHUNK * sizeof(Slot), CHUNK);
+  uint32_t first, i;
+  while (S->nchunks == S->capchunks) {
     uint32_t cap = S->capchunks == 0 ? 8 : S->capchunks * 2;
     Slot **chunks = (Slot **)lua_newuserdatauv(L, cap * sizeof *chunks, 0);
-    if (S->nchunks > 0) memcpy(chunks, S->chunks, S->nchunks * sizeof *chunks);
-    lua_setiuservalue(L, lua_upvalueindex(1), UV_CHUNKS);
-    S->chunks = chunks;
-    S->capchunks = cap;
+    if (cap > S->capchunks) {                /* (else a finalizer was here) */
+      if (S->nchunks > 0) memcpy(chunks, S->chunks, S->nchunks * sizeof *chunks);
+      S->chunks = chunks;
+      S->capchunks = cap;
+      lua_setiuservalue(L, lua_upvalueindex(1), UV_CHUNKS);
+    }
+    else lua_pop(L, 1);
   }
+  weirL_uv(L, UV_SLOTS);                     /* no finalizer runs from here on */
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, S->nchunks + 1);
+  lua_pop(L, 1);
   memset(chunk, 0, CHUNK * sizeof(Slot));
+  first = S->nchunks * CHUNK;
   S->chunks[S->nchunks++] = chunk;
   S->nslots = first + CHUNK - 1;
   for (i = first + CHUNK - 1; i >= first && i != NO_SLOT; i--) {
@@ -161,6 +165,7 @@ static void grow_slots (lua_State *L, Scheduler *S) {
 /* A slot with a coroutine at rest, with the hooks of L. [-0, +0, m] */
 uint32_t weirL_slot_take (lua_State *L, Scheduler *S) {
   uint32_t i = S->idle;
+  lua_State *co;
   Slot *slot;
   if (WEIR_LIKELY(i != NO_SLOT)) {
     slot = weirL_slot(S, i);
@@ -171,18 +176,20 @@ uint32_t weirL_slot_take (lua_State *L, Scheduler *S) {
       lua_sethook(slot->co, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L));
     return i;
   }
+  co = lua_newthread(L);
   while (S->bare == NO_SLOT) grow_slots(L, S);
-  i = S->bare;
+  i = S->bare;                               /* no finalizer runs from here on */
   weirL_uv(L, UV_TASKS);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, i);                     /* from now on it cannot fail there */
   weirL_uv(L, UV_SLOTS);
   lua_rawgeti(L, -1, i / CHUNK + 1);
-  slot = weirL_slot(S, i);
-  slot->co = lua_newthread(L);
+  lua_pushvalue(L, -4);
   lua_setiuservalue(L, -2, (int)(i % CHUNK) + 1);
-  lua_pop(L, 3);
-  S->bare = (uint32_t)(slot->user >> 1);     /* (nothing was raised) */
+  lua_pop(L, 4);
+  slot = weirL_slot(S, i);
+  slot->co = co;
+  S->bare = (uint32_t)(slot->user >> 1);
   slot->user = 0;
   return i;
 }
@@ -235,16 +242,16 @@ weir_Waiter *weirL_branches (lua_State *L, Task *t, uint32_t n) {
 
 /* ---- deadlines ---------------------------------------------------------- */
 
-/* See that one more can be started; a heap that is mostly empty shrinks. Before anything
-** changes. [-0, +0, m] */
+/* See that one more can be started; a heap that is mostly empty shrinks. May run finalizers:
+** look at everything after it. [-0, +0, m] */
 void weirL_deadline_room (lua_State *L, Scheduler *S) {
   weir_Deadlines *d = &S->deadlines;
-  uint32_t need = d->n + S->intervals + 1, room = d->room;
+  uint32_t need = d->n + S->kept + 1, room = d->room;
   weir_Due *heap;
   if (WEIR_LIKELY(need <= room && (room <= 256 || need > room / 8))) return;
   room = need <= 16 ? 16 : need * 2;
   heap = (weir_Due *)lua_newuserdatauv(L, room * sizeof *heap, 0);
-  if (d->n + S->intervals + 1 > room) {      /* a finalizer was here */
+  if (d->n + S->kept + 1 > room) {           /* a finalizer was here */
     lua_pop(L, 1);
     weirL_deadline_room(L, S);
     return;

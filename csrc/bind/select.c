@@ -285,8 +285,10 @@ static int select_k (lua_State *L, int status, lua_KContext ctx) {
   r = branch_effect(L, plain, b, won);
   t->parking.won = NULL;
   if (r != WEIR_PENDING) return r;
+again:                                          /* a false alarm */
   lua_settop(L, top);
-  for (b = 0; b < n; b++) {                     /* a false alarm: do all still stand? */
+  if (limited) weirL_deadline_room(L, S);
+  for (b = 0; b < n; b++) {                     /* do all still stand? */
     Standing s = standing(L, plain, b);
     if (!weirL_live(lua_touserdata(L, s.object))) return ended(L);
   }
@@ -299,7 +301,7 @@ static int select_k (lua_State *L, int status, lua_KContext ctx) {
   }
   if (limited) {
     if (weirL_clock(S) >= t->due.when) return weirL_reason(L, "timeout");
-    weirL_deadline_room(L, S);
+    if (!weirL_deadline_fits(S)) goto again;    /* a finalizer was here */
     weir_deadlines_start(&S->deadlines, &t->due, t->due.when, 0);
   }
   return select_stand(L, t, plain, n);
@@ -634,15 +636,19 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   t = weirL_may_wait(L, S, mode == MODE_BIASED ? "select_biased" : "select");
   if (plain) count = push_plain(L, n);
   else count = push_groups(L, n);
-  weirL_branches(L, t, count);               /* may raise: before anything starts */
+  weirL_branches(L, t, count);                  /* may raise: before anything starts */
+look_again:
+  if (seconds > 0) weirL_deadline_room(L, S);
   for (n = 0; n < count; n++) {                 /* a finalizer may have been here */
     Standing s = standing(L, plain, n);
     int r;
+    if (!weirL_live(lua_touserdata(L, s.object))) return ended(L);
     if (!s.op->ready(L, s.object)) continue;
     r = branch_effect(L, plain, n, NULL);
     if (r != WEIR_PENDING) return r;
   }
-  weirL_wait_start(L, t, seconds);
+  if (seconds > 0 && !weirL_deadline_fits(S)) goto look_again;
+  weirL_wait_start(t, seconds);
   return select_stand(L, t, plain, count);
 }
 

@@ -19,7 +19,7 @@ static uint32_t wanted (lua_State *L, int i) {
 }
 
 /* The semaphore is at index i, the number (or nil) at i + 1. */
-static int acquire_poll (lua_State *L, int i, weir_Waiter *won) {
+static int acquire_take (lua_State *L, int i, weir_Waiter *won) {
   Semaphore *s = (Semaphore *)lua_touserdata(L, i);
   bool held = won != NULL && won->owns;
   uint32_t n = wanted(L, i + 1);
@@ -37,6 +37,11 @@ static int acquire_poll (lua_State *L, int i, weir_Waiter *won) {
   p->n = n;
   weirL_handle_own(L, s->S, &p->h, -1);
   return 1;
+}
+
+static int acquire_poll (lua_State *L, int i, weir_Waiter *won) {
+  if (weirL_granted(won)) return weirL_with_grant(L, i, 2, won, acquire_take);
+  return acquire_take(L, i, won);
 }
 
 static bool acquire_ready (lua_State *L, int i) {
@@ -169,6 +174,9 @@ static int permit_split (lua_State *L) {
     weirL_argerror(L, 2, lua_pushfstring(L, "this permit holds %d, not %I", (int)p->n, n));
   lua_getiuservalue(L, 1, 1);
   part = (Permit *)weirL_handle_new(L, s->S, SEMAPHORE_PERMIT, -1, s);
+  weirL_still_live(L, s->S);
+  if (n > (lua_Integer)p->n)                    /* a finalizer was here */
+    return weirL_error(L, "this permit was split or merged meanwhile");
   part->n = (uint32_t)n;
   p->n -= (uint32_t)n;
   weirL_handle_own(L, s->S, &part->h, -1);

@@ -76,8 +76,10 @@ static void move_arguments (lua_State *L, Scheduler *S, int first, int n, int fr
     if (h == NULL) continue;
     weirL_handle_commit(L, S, i, fresh, SPENT_TASK, t);
     h = (Handle *)lua_touserdata(L, fresh);
-    weir_list_remove(&h->u.owned);
-    weir_list_append(&t->owned, &h->u.owned);
+    if (weirL_live(h)) {
+      weir_list_remove(&h->u.owned);
+      weir_list_append(&t->owned, &h->u.owned);
+    }
     lua_pushvalue(L, fresh++);
     lua_replace(L, i);
   }

@@ -42,7 +42,8 @@ static int sleep_for (lua_State *L, double seconds, const char *verb) {
     weirL_make_ready(t);
     return lua_yieldk(L, 0, 0, sleep_k);
   }
-  weirL_wait_start(L, t, isinf(seconds) ? -1 : seconds);
+  if (!isinf(seconds)) weirL_deadline_room(L, S);
+  weirL_wait_start(t, isinf(seconds) ? -1 : seconds);
   weir_park(&t->parking, &t->self, 0);
   return weirL_park(L, t, 0, sleep_k);
 }
@@ -98,7 +99,7 @@ static int timer__gc (lua_State *L) {
   Timer *t = (Timer *)lua_touserdata(L, 1);
   if (t == NULL || (t->o.tag & ~0xffu) != TAG_LIVE) return 0;
   weir_deadlines_stop(&t->S->deadlines, &t->due);
-  if (weirL_kindof(&t->o) == INTERVAL) t->S->intervals--;
+  if (weirL_kindof(&t->o) == INTERVAL) t->S->kept--;
   t->o.tag = 0;
   return 0;
 }
@@ -232,7 +233,7 @@ static int time_interval (lua_State *L) {
     }
   }
   t = new_timer(L, S, INTERVAL);
-  S->intervals++;
+  S->kept++;
   weirL_deadline_room(L, S);
   t->period = period;
   t->missed = missed;

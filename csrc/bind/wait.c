@@ -38,14 +38,13 @@ WEIR_COLD Task *weirL_may_not_wait (lua_State *L, Scheduler *S, const char *verb
   return NULL;
 }
 
-/* The wait goes on for `timeout` seconds at the most (negative: no limit). Raises, for
-** want of memory, before it starts. [-0, +0, m] */
-void weirL_wait_start (lua_State *L, Task *t, double timeout) {
+/* The wait goes on for `timeout` seconds at the most (negative: no limit), for which there
+** is room. */
+void weirL_wait_start (Task *t, double timeout) {
   Scheduler *S = t->S;
   t->timed_out = false;
-  if (timeout < 0) return;
-  weirL_deadline_room(L, S);
-  weir_deadlines_start(&S->deadlines, &t->due, weirL_clock(S) + timeout, 0);
+  if (timeout >= 0)
+    weir_deadlines_start(&S->deadlines, &t->due, weirL_clock(S) + timeout, 0);
 }
 
 /* A branch waits through a handle. */
@@ -85,6 +84,63 @@ int weirL_park (lua_State *L, Task *t, lua_KContext ctx, lua_KFunction k) {
 }
 
 
+/* ---- taking what was granted ---------------------------------------------- */
+
+/*
+** A poll that needs memory, or may find a spent handle, raises with a grant in hand. A
+** pcall around the wait may swallow that, and what the grant is of may be collected: so it
+** is called protected then, and the grant goes to the next in line at once.
+*/
+typedef struct Granted {
+  weirL_Poll poll;
+  weir_Waiter *won;
+  int result;
+} Granted;
+
+/* arguments; Granted -> results */
+static int granted_poll (lua_State *L) {
+  Granted *g = (Granted *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  g->result = g->poll(L, 1, g->won);
+  return g->result > 0 ? g->result : 0;
+}
+
+/* poll(L, i, won), which uses n values from index i on. Its results; or WEIR_RAISED with the
+** error on top, and the grant is given back. [-0, +?, -] */
+int weirL_try_grant (lua_State *L, int i, int n, weir_Waiter *won, weirL_Poll poll) {
+  Scheduler *S = weirL_scheduler(L);
+  Granted g = {poll, won, 0};
+  int k, status = LUA_ERRMEM;
+  assert(won->owns);
+  if (n > lua_gettop(L) - i + 1) n = lua_gettop(L) - i + 1;
+  if (lua_checkstack(L, n + LUA_MINSTACK)) {
+    weirL_uv(L, UV_GRANTED);
+    for (k = 0; k < n; k++) lua_pushvalue(L, i + k);
+    lua_pushlightuserdata(L, &g);
+    S->granting++;
+    status = lua_pcall(L, n + 1, LUA_MULTRET, 0);
+    S->granting--;
+  }
+  else lua_pushnil(L);                          /* (the room that every C function has) */
+  if (WEIR_LIKELY(status == LUA_OK)) return g.result;
+  if (won->parking != NULL && won->parking->won == won) weir_unpark(won->parking);
+  else if (won->owns) weir_permits_give(won->permits, weir_permits_take(won));
+  return WEIR_RAISED;
+}
+
+int weirL_with_grant (lua_State *L, int i, int n, weir_Waiter *won, weirL_Poll poll) {
+  int r = weirL_try_grant(L, i, n, won, poll);
+  return r != WEIR_RAISED ? r : lua_error(L);
+}
+
+void weirL_open_wait (lua_State *L, int S) {
+  lua_pushvalue(L, S);
+  lua_pushcclosure(L, granted_poll, 1);
+  lua_setiuservalue(L, S, UV_GRANTED);
+}
+
+/* ---- waiting --------------------------------------------------------------- */
+
 static int timed_out (lua_State *L, const Op *op) {
   if (!op->counts) return weirL_reason(L, "timeout");
   lua_pushinteger(L, 0);
@@ -92,8 +148,17 @@ static int timed_out (lua_State *L, const Op *op) {
   return 2;
 }
 
+static int handle_gone (lua_State *L, const Op *op) {
+  return weirL_error(L, "%s ended: its handle was moved or dropped while a task waited on it",
+                     op->name);
+}
+
 /* Stand in line for `op` on the object at index 1, and yield. */
 static int wait_stand (lua_State *L, Task *t, const Op *op) {
+  if (WEIR_UNLIKELY(!weirL_live(lua_touserdata(L, 1)))) {     /* a finalizer was here */
+    weirL_cut_short(L, t);
+    return handle_gone(L, op);
+  }
   weir_park(&t->parking, &t->self, 1);
   op->enter(L, 1, &t->self);
   t->op = op;
@@ -112,8 +177,7 @@ int weirL_await_k (lua_State *L, int status, lua_KContext ctx) {
   weirL_wait_over(t);
   if (WEIR_UNLIKELY(spent)) {
     weirL_cut_short(L, t);
-    return weirL_error(L, "%s ended: its handle was moved or dropped while a task waited on it",
-                       op->name);
+    return handle_gone(L, op);
   }
   if (won == NULL && t->timed_out) {
     t->timed_out = false;
@@ -124,10 +188,13 @@ int weirL_await_k (lua_State *L, int status, lua_KContext ctx) {
   t->timed_out = false;
   n = op->poll(L, 1, won);
   t->parking.won = NULL;                                /* taken */
+  while (n == WEIR_PENDING && limited && !weirL_deadline_fits(t->S)) {
+    weirL_deadline_room(L, t->S);
+    n = weirL_live(lua_touserdata(L, 1)) ? op->poll(L, 1, NULL) : WEIR_PENDING;
+  }
   if (n != WEIR_PENDING) return n;
   if (limited) {                                        /* a false alarm: is time left? */
     if (weirL_clock(t->S) >= t->due.when) return timed_out(L, op);
-    weirL_deadline_room(L, t->S);
     weir_deadlines_start(&t->S->deadlines, &t->due, t->due.when, 0);
   }
   return wait_stand(L, t, op);
@@ -144,14 +211,21 @@ int weirL_await (lua_State *L, Scheduler *S, const Op *op, int timeout,
   Task *t;
   int n;
   if (weirL_spent(L, S)) return weirL_give_way(L, S, again);
-  n = op->poll(L, 1, NULL);
-  if (n != WEIR_PENDING) {
-    weirL_notice(L, S);
-    return n;
-  }
-  if (seconds == 0) return timed_out(L, op);
+  do {
+    if (seconds > 0) {
+      weirL_deadline_room(L, S);
+      if (WEIR_UNLIKELY(!weirL_live(lua_touserdata(L, 1))))   /* a finalizer was here */
+        weirL_badspent(L, 1, (const Handle *)lua_touserdata(L, 1));
+    }
+    n = op->poll(L, 1, NULL);
+    if (n != WEIR_PENDING) {
+      weirL_notice(L, S);
+      return n;
+    }
+    if (seconds == 0) return timed_out(L, op);
+  } while (seconds > 0 && !weirL_deadline_fits(S));
   t = weirL_may_wait(L, S, op->name);
   if (op->guard != NULL) op->guard(L, 1);
-  weirL_wait_start(L, t, seconds);
+  weirL_wait_start(t, seconds);
   return wait_stand(L, t, op);
 }

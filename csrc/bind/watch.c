@@ -137,6 +137,7 @@ static int new_receiver (lua_State *L, Watch *w, uint64_t seen) {
   lua_getiuservalue(L, 1, 1);
   ((WatchReceiver *)weirL_handle_new(L, w->S, WATCH_RECEIVER, -1, w))->seen = seen;
   w->k.receivers++;
+  weirL_still_live(L, w->S);
   return 1;
 }
 
@@ -151,6 +152,7 @@ static int watch_sender_clone (lua_State *L) {
   lua_getiuservalue(L, 1, 1);
   weirL_handle_new(L, w->S, WATCH_SENDER, -1, w);
   w->k.senders++;
+  weirL_still_live(L, w->S);
   return 1;
 }
 

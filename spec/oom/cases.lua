@@ -336,4 +336,97 @@ case("mpmc", nil, function(weir)
   end)
 end)
 
+-- Who is granted something, has no memory to take it and swallows that in a pcall, asks again. The first
+-- grant must have gone on, or it waits for itself; and nothing may point to what was granted.
+local function granted(name, make, hold, take)
+  local function hold_a_while(thing)
+    local _held <close> = hold(thing)
+    for _ = 1, 3 do thing.weir.yield() end
+  end
+  case("a grant: " .. name, function(weir)
+    local thing
+    weir.run(function() thing = make(weir) end)
+    thing.weir = weir
+    return thing
+  end, function(weir, thing)
+    weir.run_paused(function()
+      local holder = weir.spawn(hold_a_while, thing)
+      weir.yield()
+      local task = weir.spawn(function()
+        if not pcall(take, thing) then take(thing) end
+      end)
+      holder:join()
+      task:join()
+    end)
+  end, function(weir, thing, ok, err)
+    local had
+    weir.run_paused(function() had = weir.timeout(1, function() take(thing) end) end)
+    assert(had, name .. ": it can never be had again")
+    usable(weir, ok, err)
+  end)
+end
+
+granted("mutex", function(weir) return { lock = weir.mutex() } end,
+  function(thing) return thing.lock:lock() end,
+  function(thing) thing.lock:lock():unlock() end)
+
+granted("rwlock", function(weir) return { lock = weir.rwlock() } end,
+  function(thing) return thing.lock:read() end,
+  function(thing) thing.lock:write():unlock() end)
+
+granted("semaphore", function(weir) return { semaphore = weir.semaphore(2) } end,
+  function(thing) return thing.semaphore:acquire(2) end,
+  function(thing) thing.semaphore:acquire(2):release() end)
+
+granted("once", function(weir) return { once = weir.once() } end,
+  function(thing)
+    pcall(thing.once.get_or_init, thing.once, function()
+      for _ = 1, 3 do thing.weir.yield() end
+      error("no", 0)
+    end)
+  end,
+  function(thing) thing.once:get_or_init(function() return 1 end) end)
+
+local function channel_of(weir)
+  local tx, rx = weir.mpsc(1)
+  return { tx = tx, rx = rx }
+end
+
+granted("permit", channel_of,
+  function(thing) return thing.tx:reserve() end,
+  function(thing) thing.tx:reserve():release() end)
+
+granted("permits", channel_of,
+  function(thing) return thing.tx:reserve_many(1) end,
+  function(thing) thing.tx:reserve_many(1):release() end)
+
+granted("send of a handle", channel_of,
+  function(thing) return thing.tx:reserve() end,
+  function(thing)
+    local tx <close> = thing.weir.oneshot()
+    assert(thing.tx:send(tx))
+    thing.rx:try_recv()
+  end)
+
+granted("batch", channel_of,
+  function(thing)
+    thing.weir.spawn(function()
+      for _ = 1, 4 do thing.weir.yield() end
+      thing.tx:send(1)
+    end)
+  end,
+  function(thing)
+    local t = {}
+    thing.tx:try_send(2)
+    thing.rx:recv_many(t, 2)
+  end)
+
+granted("set", function(weir) return { set = weir.join_set(1) } end,
+  function(thing) thing.set:spawn(function() for _ = 1, 3 do thing.weir.yield() end end) end,
+  function(thing)
+    local task = thing.set:spawn(function() end)
+    task:join()
+    thing.set:try_join_next()
+  end)
+
 return cases
