@@ -1,0 +1,147 @@
+-- SPDX-License-Identifier: MIT
+-- Branches and numbers of branches that select_spec.lua passes by.
+
+local weir = require "weir"
+local helper = require "spec.helper"
+local paused, later, join = helper.paused, helper.later, helper.join
+
+local held = {}                           -- senders: else a collection might close the channels
+
+-- n receivers, of which number `ready` has the message "here".
+local function receivers(n, ready)
+  local list, senders = {}, {}
+  for i = 1, n do senders[i], list[i] = weir.mpsc(1) end
+  held[#held + 1] = senders
+  if ready then assert(senders[ready]:try_send("here")) end
+  return list, senders
+end
+
+describe("weir.select", function()
+  after_each(function() held = {} end)
+
+  it("leaves a branch out whose awaitable is false, function or not", paused(function()
+    local list = receivers(1, 1)
+    local never = function() error("called") end
+    for _ = 1, 20 do
+      local tx <close>, rx = weir.mpsc(1)
+      tx:try_send(1)
+      local which, v = weir.select { off = { false, never }, on = rx }
+      assert.equal("on", which)
+      assert.equal(1, v)
+    end
+    assert.same({ nil, "empty" }, { weir.select { off = { false, never } } })
+    assert.same({ 1, "here" }, { weir.select { list[1], { false, never } } })
+  end))
+
+  it("says which branch maps something that is not awaitable", paused(function()
+    local f = function() end
+    helper.blames(function() weir.select { odd = { { 42, 1 }, f } } end, "branch 'odd'", "maps")
+    helper.blames(function() weir.select { odd = { {}, f } } end, "branch 'odd'", "maps")
+    local _, rx = weir.mpsc(1)
+    helper.blames(function() weir.select { odd = { { rx, 1 }, f } } end, "branch 'odd'", "maps")
+  end))
+
+  it("lets the function of a branch wait, and returns all that it returns", paused(function()
+    local list = receivers(2, 2)
+    local before = weir.now()
+    local results = table.pack(weir.select { list[1], { list[2], function(v)
+      weir.sleep(3)
+      return v, nil, "slept"
+    end } })
+    assert.same({ 2, "here", nil, "slept", n = 4 }, results)
+    assert.equal(3, weir.now() - before)
+  end))
+
+  it("lets the function of a branch wait after the select has waited", paused(function()
+    local list, senders = receivers(2)
+    local task = later(function()
+      return weir.select { a = list[1], b = { list[2], function(v)
+        weir.sleep(1)
+        return v, "slept"
+      end } }
+    end)
+    senders[2]:send("late")
+    local which, v, word = join(task)
+    assert.same({ "b", "late", "slept" }, { which, v, word })
+  end))
+
+  it("finds the one ready branch at every place of arrays of every length up to 40", paused(function()
+    for n = 1, 40 do
+      for ready = 1, n do
+        local list = receivers(n, ready)
+        local which, v, extra = weir.select(list)
+        assert.equal(ready, which)
+        assert.equal("here", v)
+        assert.is_nil(extra)
+        assert.same({ nil, "empty" }, { weir.try_select(list) })
+      end
+    end
+  end))
+
+  it("wakes at the one branch that becomes ready, in arrays of every length up to 40", paused(function()
+    for n = 1, 40 do
+      local list, senders = receivers(n)
+      local ready = 1 + n * 7 % n
+      local task = later(weir.select, list)
+      senders[ready]:try_send(n)
+      local which, v = join(task)
+      assert.same({ ready, n }, { which, v })
+    end
+  end))
+
+  it("sees the keys beside an array's elements", paused(function()
+    local list = receivers(3)
+    local extra = receivers(1, 1)
+    list.extra = extra[1]
+    assert.same({ "extra", "here" }, { weir.select(list) })
+    list.extra = nil
+    list[7] = extra[1]
+    local tx <close>, rx = weir.mpsc(1)
+    tx:try_send("seventh")
+    list[7] = rx
+    assert.same({ 7, "seventh" }, { weir.select(list) })
+  end))
+
+  it("keeps asking an array in which branches are replaced", paused(function()
+    local list = receivers(20)
+    for i = 1, 20 do
+      local tx, rx = weir.mpsc(1)
+      list[i] = rx
+      tx:try_send(i)
+      assert.same({ i, i }, { weir.select(list) })
+    end
+  end))
+
+  it("chooses each ready one of a large array about as often as any other", paused(function()
+    local n, rounds = 24, 2400
+    local list, senders = receivers(n)
+    local times = {}
+    for i = 1, n do times[i] = 0 end
+    for _ = 1, rounds do
+      for i = 1, n do senders[i]:try_send(i) end
+      local which = weir.select(list)
+      times[which] = times[which] + 1
+    end
+    -- 100 expected of each, deviation 10: eight deviations
+    for i = 1, n do assert.is_true(times[i] > 20 and times[i] < 180, i .. ": " .. times[i]) end
+  end))
+end)
+
+describe("weir.select_biased", function()
+  it("takes the first that is ready, holes and disabled branches passed over", paused(function()
+    local function ready()
+      local tx, rx = weir.mpsc(1)
+      tx:try_send("here")
+      return rx
+    end
+    local never = receivers(1)[1]
+    assert.same({ 3, "here" }, { weir.select_biased { [1] = never, [3] = ready(), [5] = ready() } })
+    assert.same({ 2, "here" }, { weir.select_biased { false, ready(), nil, ready() } })
+    assert.same({ 5, "here" }, { weir.select_biased { [5] = ready() } })
+    for n = 1, 20 do
+      local list = {}
+      for i = 1, n do list[i] = i >= n // 2 and ready() or never end
+      assert.equal(math.max(1, n // 2), (weir.select_biased(list)))
+    end
+  end))
+end)

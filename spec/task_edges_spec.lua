@@ -1,0 +1,157 @@
+-- SPDX-License-Identifier: MIT
+-- Tasks, scopes and sets where they meet what is rare: hooks, foreign hands on their coroutines, many values.
+
+local weir = require "weir"
+local helper = require "spec.helper"
+local paused, later = helper.paused, helper.later
+
+describe("A task's coroutine", function()
+  it("has the hook that stands when the task is spawned, also if it was used before", paused(function()
+    local function mask() return (select(2, debug.gethook())) end
+    weir.spawn(function() end):join()                 -- one coroutine lies in stock
+    local outer = { debug.gethook() }
+    debug.sethook(function() end, "", 1000000)
+    local task = weir.spawn(function() return select(3, debug.gethook()) end)
+    debug.sethook(table.unpack(outer))
+    assert.same({ true, 1000000 }, { task:join() })
+    local without = mask()
+    assert.same({ true, without }, { weir.spawn(mask):join() })
+  end))
+
+  it("that a stranger closes while a scope stands in it ends the scope's tasks", helper.failing(function(seen)
+    local log, co = {}, nil
+    local task = later(function()
+      co = coroutine.running()
+      weir.scope(function(scope)
+        scope:spawn(function()
+          local _ <close> = helper.closing(log, "inner closed")
+          weir.sleep(100)
+          log[#log + 1] = "slept on"
+        end)
+        weir.sleep(50)
+      end)
+    end)
+    weir.sleep(1)
+    coroutine.close(co)
+    weir.sleep(200)
+    assert.is_true(task:is_finished())
+    assert.is_true(weir.current() ~= nil)
+    assert.same({ "inner closed" }, log)
+    assert.equal(1, #weir.tasks())
+    assert.is_true(#seen <= 1)
+  end))
+end)
+
+describe("weir.join_set", function()
+  it("raises 'aborted' from join_all if one of its tasks was aborted by itself", paused(function()
+    local set <close> = weir.join_set()
+    local other = set:spawn(weir.sleep, 1000)
+    local first = set:spawn(weir.sleep, 100)
+    weir.yield()
+    first:abort()
+    local ok, err = pcall(set.join_all, set)
+    assert.is_false(ok)
+    assert.matches("aborted", err)
+    assert.equal("aborted", other:status())
+  end))
+end)
+
+describe("weir.scope", function()
+  it("does not let its tasks be detached", paused(function()
+    weir.scope(function(scope)
+      scope:spawn(weir.sleep, 1)
+      helper.blames(function() scope:detach_all() end, "outlives a scope")
+    end)
+  end))
+end)
+
+describe("weir.once:get_or_init", function()
+  it("refuses a handle, which everybody would own, and lets the next make the value", paused(function()
+    local once = weir.once()
+    local kept
+    local ok, err = pcall(once.get_or_init, once, function()
+      local _, rx = weir.mpsc(1)
+      kept = rx
+      return rx
+    end)
+    assert.is_false(ok)
+    assert.matches("handle", err)
+    assert.is_false(once:is_set())
+    assert.same({ nil, "empty" }, { kept:try_recv(0) })
+    assert.equal(7, once:get_or_init(function() return 7 end))
+  end))
+end)
+
+describe("mpsc.Sender:call", function()
+  it("gives way after many operations in a row, and then goes through", paused(function()
+    local tx, rx = weir.mpsc(200)
+    local order = {}
+    weir.spawn(function(receiver)
+      for msg in receiver do
+        if type(msg) == "table" then
+          order[#order + 1] = "served"
+          msg.reply:send(msg.n + 1)
+        end
+      end
+    end, rx)
+    weir.yield()
+    local other = weir.spawn(function() order[#order + 1] = "another task" end)
+    for i = 1, 128 do assert(tx:send(i)) end
+    assert.equal(42, tx:call { n = 41 })
+    assert(other:join())
+    assert.same({ "another task", "served" }, order)
+  end))
+end)
+
+describe("weir.interval", function()
+  it("that two tasks tick gives each tick to one of them", paused(function()
+    local interval = weir.interval(1)
+    local ticks = {}
+    local function ticker(name)
+      for _ = 1, 3 do
+        local at = interval:tick()
+        ticks[#ticks + 1] = { name, at }
+      end
+    end
+    local began = weir.now()
+    local a, b = weir.spawn(ticker, "a"), weir.spawn(ticker, "b")
+    assert(a:join())
+    assert(b:join())
+    assert.equal(6, #ticks)
+    for i, tick in ipairs(ticks) do assert.equal(began + i - 1, tick[2]) end
+    assert.equal(began + 5, weir.now())
+  end))
+end)
+
+describe("Values in great number", function()
+  local function many(n)
+    local list = {}
+    for i = 1, n do list[i] = i end
+    return list
+  end
+
+  it("pass through spawn, join, wrap, timeout and scope as they are", paused(function()
+    for _, n in ipairs { 0, 1, 2, 15, 16, 17, 20, 100, 5000 } do
+      local list = many(n)
+      local function same(...)
+        assert.equal(n, select("#", ...))
+        for i = 1, n, math.max(1, n // 7) do assert.equal(i, (select(i, ...))) end
+        if n > 0 then assert.equal(n, (select(n, ...))) end
+      end
+      local function through(...)
+        same(...)
+        return ...
+      end
+      same(select(2, weir.spawn(through, table.unpack(list)):join()))
+      same(select(2, weir.timeout(1, through, table.unpack(list))))
+      same(weir.wrap(through)(table.unpack(list)))
+      local wrapped = weir.wrap(function(...)
+        same(coroutine.yield(...))
+        return ...
+      end)
+      same(wrapped(table.unpack(list)))
+      same(wrapped(table.unpack(list)))
+      same(weir.scope(function() return table.unpack(list) end))
+    end
+  end))
+end)
