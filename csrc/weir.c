@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
 ** weir.c -- everything as one unit: calls between its files are inlined, and
-** only luaopen_weir_core is seen from outside. Each file also compiles alone.
+** only luaopen_weir_core is seen from outside.
 */
 #if !defined(_WIN32)
 #define _GNU_SOURCE

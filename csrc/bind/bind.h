@@ -22,7 +22,11 @@
 
 #if defined(__GNUC__)
 #pragma GCC visibility push(hidden)
+#if defined(_WIN32)
+#define WEIR_EXPORT __declspec(dllexport)
+#else
 #define WEIR_EXPORT __attribute__((visibility("default")))
+#endif
 #define WEIR_COLD __attribute__((cold, noinline))
 #define WEIR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEIR_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -176,7 +180,7 @@ enum Listing { LISTING_DEBUG = 1, LISTING_TRACE = 2, LISTING_CONSOLE = 4 };
 
 /* user values of the scheduler */
 enum { UV_CHUNKS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
-       UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_REPLY, UV_RETIRED, UV_SPARES, UV_HEAP, UV_GRANTED,
+       UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_REPLY, UV_RETIRED, UV_SPARES, UV_HEAP, UV_GRANTED, UV_EXPOSED,
        UV_METAS,                  /* .. UV_METAS + KINDS - 1 */
        UV_COUNT = UV_METAS + KINDS - 1 };
 /* fields of the hooks table */

@@ -16,6 +16,8 @@
 #if defined(_WIN32)
 
 #define WIN32_LEAN_AND_MEAN
+#define NOUSER                    /* its MSG, its SendMessage ... are not wanted */
+#define NOGDI
 #include <io.h>
 #include <windows.h>
 

@@ -633,8 +633,8 @@ static int loop_end_all (lua_State *L) {
 
 /*
 ** What coroutine.running gives away somebody may use as a key, so that
-** coroutine must not become another task's. This stands in for the original,
-** which it calls.
+** coroutine must not become another task's. And it must not be closed but by its task's
+** end: what stands on its stack is in use. These two stand in for the originals.
 */
 static int coroutine_running (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
@@ -644,9 +644,41 @@ static int coroutine_running (lua_State *L) {
     for (f = t->frames; f != NULL; f = f->outer)
       if (f->co == L) f->exposed = true;
     if (weirL_slot(S, t->slot)->co == L) t->exposed = true;
+    weirL_uv(L, UV_EXPOSED);
+    lua_pushthread(L);
+    weirL_push_task(L, S, t);
+    lua_rawset(L, -3);
   }
   lua_pushboolean(L, lua_pushthread(L));
   return 2;
+}
+
+/* Is it a coroutine in which the task runs, or waits? */
+static bool is_in_use (const Scheduler *S, const Task *t, const lua_State *co) {
+  const Frame *f;
+  if (t->status >= DONE) return false;
+  for (f = t->frames; f != NULL; f = f->outer)
+    if (f->co == co) return true;
+  return weirL_slot(S, t->slot)->co == co;
+}
+
+/* upvalue 3: the original */
+static int coroutine_close (lua_State *L) {
+  if (lua_isthread(L, 1)) {
+    Scheduler *S = weirL_scheduler(L);
+    const Task *t;
+    weirL_uv(L, UV_EXPOSED);
+    lua_pushvalue(L, 1);
+    lua_rawget(L, -2);
+    t = (const Task *)lua_touserdata(L, -1);
+    if (t != NULL && is_in_use(S, t, lua_tothread(L, 1)))
+      return weirL_error(L, "this is the coroutine of task %d: task:abort() ends it", (int)t->id);
+    lua_pop(L, 2);
+  }
+  lua_pushvalue(L, lua_upvalueindex(3));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
 }
 
 /* ---- set-up ------------------------------------------------------------- */
@@ -685,6 +717,8 @@ void weirL_open_scheduler (lua_State *L, int s) {
   lua_setiuservalue(L, s, UV_TRACES);
   weak_table(L, "k");
   lua_setiuservalue(L, s, UV_BORN);
+  weak_table(L, "k");
+  lua_setiuservalue(L, s, UV_EXPOSED);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   S->main_L = lua_tothread(L, -1);
   lua_pop(L, 1);
@@ -700,6 +734,14 @@ void weirL_open_scheduler (lua_State *L, int s) {
   lua_setfield(L, -2, "loop");
   if (lua_getglobal(L, "coroutine") == LUA_TTABLE) {
     weirL_setfunc(L, s, "running", coroutine_running);
+    if (lua_getfield(L, -1, "close") == LUA_TFUNCTION) {
+      lua_pushvalue(L, s);
+      lua_pushliteral(L, "close");
+      lua_rotate(L, -3, -1);                    /* scheduler; name; the original */
+      lua_pushcclosure(L, coroutine_close, 3);
+      lua_setfield(L, -2, "close");
+    }
+    else lua_pop(L, 1);
   }
   lua_pop(L, 1);
 }

@@ -293,7 +293,8 @@ static int default_on_error (lua_State *L) {
   lua_pushfstring(L, "weir: task %d (spawned at %s) failed: %s\n%s\n", (int)t->id,
                   lua_tostring(L, 5), lua_tostring(L, 4),
                   lua_isstring(L, 3) ? lua_tostring(L, 3) : "");
-  lua_writestringerror("%s", lua_tostring(L, -1));
+  fprintf(stderr, "%s", lua_tostring(L, -1));
+  fflush(stderr);
   return 0;
 }
 
