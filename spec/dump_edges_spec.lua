@@ -1,0 +1,210 @@
+-- SPDX-License-Identifier: MIT
+-- Reports and traces of what is rare: reservations, closed(), frames, odd tables, a report that fails.
+
+local weir = require "weir"
+local trace = require "weir.trace"
+local stream = require "weir.stream"
+local helper = require "spec.helper"
+local paused, later = helper.paused, helper.later
+
+local function report(main)
+  local ok, err = pcall(weir.run, main)
+  assert.is_false(ok)
+  return err
+end
+
+local function of_kind(kind)
+  for _, channel in ipairs(weir.channels()) do
+    if channel.kind == kind then return channel end
+  end
+end
+
+describe("A deadlock's report", function()
+  it("says of which channel a select waits for the end, and who holds the receiver", function()
+    local err = report(function()
+      local tx, rx = weir.mpsc(1)
+      weir.spawn(function(mine)
+        weir.notify():notified()
+        mine:drop()
+      end, rx):name "holder"
+      weir.select { over = weir.closed(tx), other = weir.notify() }
+    end)
+    assert.matches("over: .-1 receiver", err)
+    assert.matches("mpsc%.Receiver owned by task %d+ holder", err)
+  end)
+
+  it("says for what a reservation waits", function()
+    local err = report(function()
+      local tx, rx = weir.mpsc(1)
+      tx:send "full"
+      local r <close> = tx:reservation()
+      r:wait()
+      rx:drop()
+    end)
+    assert.matches("r:wait%(%) at .- waits for room in a channel whose receiver is held by the task", err)
+    assert.matches("waits in reserve on mpsc%.Reservation", err)
+  end)
+
+  it("names the owner of what was got inside of timeout", function()
+    local err = report(function()
+      local tx, rx = weir.mpsc(1)
+      local inner, outer = weir.mpsc(1)
+      local task = later(function()
+        weir.timeout(math.huge, function()
+          local mine = tx:move()
+          assert(mine:send(inner:move()))
+          local got = rx:recv()
+          weir.notify():notified()
+          return got
+        end)
+      end)
+      task:name "holder"
+      outer:recv()
+    end)
+    assert.matches("mpsc%.Sender owned by task %d+ holder", err)
+  end)
+
+  it("finds a handle in a field of any key", function()
+    local err = report(function()
+      local tx, rx = weir.mpsc(1)
+      local kept = { [true] = 1, [1.5] = tx, [7] = tx:clone(), named = tx:clone() }
+      rx:recv()
+      return kept
+    end)
+    assert.matches("3 senders", err)
+    assert.matches("kept", err)
+    assert.not_matches("in no variable", err)
+  end)
+
+  it("is plain, but names every task and its wait, where weir's Lua modules are not", function()
+    local written, status = helper.program [[
+      local core = require "weir.core"
+      local ok, err = pcall(core.run, function()
+        local tx, rx = core.mpsc(1)
+        core.spawn(function() core.notify():notified() end):name "second"
+        rx:recv()
+        tx:drop()
+      end)
+      assert(not ok)
+      print(err)
+    ]]
+    assert.equal(0, status, written)
+    assert.matches("^deadlock: every task waits", written)
+    assert.matches("\n  task 1 [^\n]*waiting at [^\n]*: waits in recv", written)
+    assert.matches("\n  task 2 second %(waiting at [^\n]*: waits in notified", written)
+  end)
+
+  it("is plain if the report raises", function()
+    local written, status = helper.program [[
+      local weir = require "weir"
+      require "weir.core".on_report(function() error "no report" end, "@nowhere")
+      local ok, err = pcall(weir.run, function() weir.notify():notified() end)
+      assert(not ok)
+      print(err)
+    ]]
+    assert.equal(0, status, written)
+    assert.matches("^deadlock: every task waits", written)
+    assert.matches("waits in notified", written)
+    assert.not_matches("no report", written)
+  end)
+end)
+
+describe("weir.dump", function()
+  it("shows the reservation in a channel's line", paused(function()
+    local tx, rx = weir.mpsc(1)
+    tx:send(1)
+    local r <close> = tx:reservation()
+    assert.same({ 0 }, of_kind("mpsc").waiting_senders)
+    assert.matches("a reservation waits to send", weir.dump())
+    assert.equal(1, rx:recv())
+    r:wait():drop()
+  end))
+
+  it("finds what belongs to a timeout's function, and not twice what passes through wrap", paused(function()
+    local tx, rx = weir.mpsc(2)
+    local task = later(function()
+      weir.timeout(10, function()
+        local mine <close> = tx:reserve()
+        weir.wrap(function() weir.sleep(5) end)()
+        assert.equal(1, mine:remaining())
+      end)
+    end)
+    assert.matches("0 of 2, 1 reserved", weir.dump())
+    assert.equal(2, #weir.tasks())
+    assert(task:join())
+    assert.equal(2, rx:capacity())
+  end))
+
+  it("gives a stream's place under weir.debug", paused(function()
+    weir.debug(true)
+    local tx, rx = weir.mpsc(1)
+    local s <close> = stream.from(rx)
+    local task = later(function(mine) return mine:next() end, s:move())
+    local text = weir.dump()
+    weir.debug(false)
+    assert.matches("dump_edges_spec", text)
+    tx:send(3)
+    assert.same({ true, 3 }, { task:join() })
+  end))
+end)
+
+describe("weir.trace", function()
+  -- The text of a trace of main.
+  local function traced(main)
+    local path = os.tmpname()
+    assert(trace.start(path))
+    local ok, err = pcall(weir.run_paused, main)
+    assert.is_true(trace.stop())
+    local file <close> = assert(io.open(path))
+    local text = file:read "a"
+    os.remove(path)
+    assert(ok, err)
+    return text
+  end
+
+  local function count(text, pattern) return select(2, text:gsub(pattern, "")) end
+
+  it("counts what is in channels whose ends are owned, in tasks and in timeouts", function()
+    local text = traced(function()
+      local mtx, mrx = weir.mpmc(4)
+      local tx, rx = weir.mpsc(4)
+      mtx:send(1)
+      tx:send(1)
+      weir.spawn(function(a, b)
+        weir.timeout(10, function()
+          local permit <close> = tx:reserve()
+          weir.sleep(3)
+          assert(permit:send(2))
+        end)
+        weir.sleep(1)
+        return a:try_recv() == 1 and b:drop()
+      end, mrx, mtx:clone())
+      local permit = weir.spawn(function()
+        local mine = tx:reserve()
+        weir.sleep(5)
+        return mine:send(3)
+      end)
+      assert(permit:join())
+      assert.equal(3, #rx)
+    end)
+    assert.matches("mpmc", text)
+    assert.matches("mpsc", text)
+    assert.matches('"ph":"C"', (text:gsub("%s", "")))
+  end)
+
+  it("has a row for each of hundreds of tasks, those that came late too", function()
+    local text = traced(function()
+      for wave = 1, 5 do
+        local tasks = {}
+        for i = 1, 60 * wave do
+          tasks[i] = weir.spawn(function() weir.sleep(1) end)
+          tasks[i]:name(("wave %d.%d."):format(wave, i))
+        end
+        for _, task in ipairs(tasks) do assert(task:join()) end
+      end
+    end)
+    for wave = 1, 5 do
+      assert.equal(60 * wave, count(text, "thread_name[^\n]-wave " .. wave .. "%.%d+%."))
+    end
+  end)
+end)
