@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- behaviours_channels_spec.lua -- what the suites of Tokio ask of channels and locks, where no other spec does.
+-- behaviours_channels_spec.lua -- what the suites of Tokio ask of channels and locks, if no other spec does.
 
 local weir = require "weir"
 local helper = require "spec.helper"
