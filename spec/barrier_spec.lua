@@ -2,22 +2,9 @@
 -- barrier_spec.lua -- n tasks wait for each other; one of them is the leader.
 
 local weir = require "weir"
+local helper = require "spec.helper"
 
-local function in_task(body)
-  return function() weir.run_paused(body) end
-end
-
-local function later(f, ...)
-  local task = weir.spawn(f, ...)
-  weir.yield()
-  return task
-end
-
-local function join(task)
-  local r = table.pack(task:join())
-  if not r[1] then error(r[2], 0) end
-  return table.unpack(r, 2, r.n)
-end
+local in_task, join, later = helper.paused, helper.join, helper.later
 
 local function raises(f, ...)
   local ok, err = pcall(f, ...)

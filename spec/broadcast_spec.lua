@@ -2,22 +2,10 @@
 -- broadcast_spec.lua -- every receiver sees every message, or is told how many it missed.
 
 local weir = require "weir"
+local helper = require "spec.helper"
 
-local function in_task(body)
-  return function() weir.run_paused(body) end
-end
-
-local function later(f, ...)
-  local task = weir.spawn(f, ...)
-  weir.yield()
-  return task
-end
-
-local function join(task)
-  local r = table.pack(task:join())
-  if not r[1] then error(r[2], 0) end
-  return table.unpack(r, 2, r.n)
-end
+local drain, in_task, join, later, weakly =
+  helper.drain, helper.paused, helper.join, helper.later, helper.weakly
 
 local function raises(f, ...)
   local ok, err = pcall(f, ...)
@@ -26,28 +14,8 @@ local function raises(f, ...)
   return err
 end
 
-local function drain(rx)
-  local got = {}
-  while true do
-    local v = rx:try_recv()
-    if v == nil then return got end
-    got[#got + 1] = v
-  end
-end
-
 local function waiting(capacity)
   return weir.broadcast(capacity, { overflow = "wait" })
-end
-
--- A weak table of n fresh values, each of which was given to f.
-local function weakly(n, f)
-  local weak = setmetatable({}, { __mode = "v" })
-  for i = 1, n do
-    local v = {}
-    weak[i] = v
-    f(v)
-  end
-  return weak
 end
 
 describe("weir.broadcast", function()

@@ -2,22 +2,9 @@
 -- call_spec.lua -- tx:call(msg): request and reply in one step.
 
 local weir = require "weir"
+local helper = require "spec.helper"
 
-local function in_task(body)
-  return function() weir.run_paused(body) end
-end
-
-local function later(f, ...)
-  local task = weir.spawn(f, ...)
-  weir.yield()
-  return task
-end
-
-local function join(task)
-  local r = table.pack(task:join())
-  if not r[1] then error(r[2], 0) end
-  return table.unpack(r, 2, r.n)
-end
+local in_task, join, later = helper.paused, helper.join, helper.later
 
 local function raises(f, ...)
   local ok, err = pcall(f, ...)
@@ -413,7 +400,7 @@ describe("mpsc.Sender:call", function()
     assert.equal(1, tx:call(msg))
   end))
 
-  it("aborted after an answer of several values came drops the handles in each of them", in_task(function()
+  it("aborted after an answer of several values came drops the handles in each", in_task(function()
     local tx, rx = weir.mpsc(1)
     local one, first = weir.mpsc(1)
     local two, second = weir.mpsc(1)
@@ -436,7 +423,7 @@ describe("mpsc.Sender:call", function()
     end
   end))
 
-  it("whose actor is aborted with the request granted, not yet taken, is served by the next one", in_task(function()
+  it("whose actor is aborted with the request granted, not taken, is served by the next", in_task(function()
     local tx, rx = weir.mpsc(1)
     local first = weir.spawn(function() return rx:recv() end)
     weir.yield()                                 -- it waits

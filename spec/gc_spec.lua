@@ -4,14 +4,10 @@
 local weir = require "weir"
 local helper = require "spec.helper"
 
+local forever = helper.forever
+
 local forget, later, memory, paused, settle, weak =
   helper.forget, helper.later, helper.memory, helper.paused, helper.settle, helper.weak
-
--- Waits for ever, and keeps its arguments meanwhile.
-local function forever(...)
-  weir.sleep(math.huge)
-  return ...
-end
 
 -- Everything that `new` returned is collected once nobody holds it.
 local function is_freed(new)

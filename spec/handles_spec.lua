@@ -5,14 +5,10 @@
 local weir = require "weir"
 local helper = require "spec.helper"
 
+local forever = helper.forever
+
 local blames, failing, later, paused, settle =
   helper.blames, helper.failing, helper.later, helper.paused, helper.settle
-
--- Waits for ever, and keeps its arguments meanwhile.
-local function forever(...)
-  weir.sleep(math.huge)
-  return ...
-end
 
 local function second(_, x) return x end
 

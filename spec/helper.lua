@@ -32,6 +32,12 @@ function helper.join(task)
   return table.unpack(r, 2, r.n)
 end
 
+-- Who is given it waits for ever.
+function helper.forever(...)
+  weir.sleep(math.huge)
+  return ...
+end
+
 -- A value whose <close> notes `word` in `log`.
 function helper.closing(log, word)
   return setmetatable({}, { __close = function() log[#log + 1] = word end })
@@ -56,6 +62,25 @@ function helper.failing(body)
   end
 end
 
+-- ---- channels -----------------------------------------------------------------------------------------
+
+-- What can be received now.
+function helper.drain(rx)
+  local got = {}
+  while true do
+    local v = rx:try_recv()
+    if v == nil then return got end
+    got[#got + 1] = v
+  end
+end
+
+-- Of capacity 1, with "first" in it.
+function helper.full_channel()
+  local tx, rx = weir.mpsc(1)
+  assert(tx:try_send "first")
+  return tx, rx
+end
+
 -- ---- errors -----------------------------------------------------------------------------------------
 
 -- f raises a sentence at a line of its own, in which each pattern is found; returns the sentence.
@@ -77,6 +102,17 @@ end
 -- Everything that nobody holds is gone, what its finalizers let go of included.
 function helper.collect()
   for _ = 1, 3 do collectgarbage() end
+end
+
+-- A weak table of n fresh values, each of which was given to f.
+function helper.weakly(n, f)
+  local weak = setmetatable({}, { __mode = "v" })
+  for i = 1, n do
+    local v = {}
+    weak[i] = v
+    f(v)
+  end
+  return weak
 end
 
 -- Kilobytes in use when nothing is left to collect.

@@ -4,14 +4,10 @@
 local weir = require "weir"
 local helper = require "spec.helper"
 
+local forever = helper.forever
+
 local blames, closing, failing, later, paused, settle =
   helper.blames, helper.closing, helper.failing, helper.later, helper.paused, helper.settle
-
--- Waits for ever, and keeps its arguments meanwhile.
-local function forever(...)
-  weir.sleep(math.huge)
-  return ...
-end
 
 -- A function that returns v after s seconds.
 local function after(s, v)

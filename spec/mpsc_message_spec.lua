@@ -2,25 +2,10 @@
 -- mpsc_message_spec.lua -- a message's life in a bounded channel: on its way, a handle, dropped, collected.
 
 local weir = require "weir"
+local helper = require "spec.helper"
 
--- A claim's body as the first task, on the virtual clock.
-local function in_task(body)
-  return function() weir.run_paused(body) end
-end
-
--- Spawns f and lets it run up to its first wait.
-local function later(f, ...)
-  local task = weir.spawn(f, ...)
-  weir.yield()
-  return task
-end
-
--- The results of a task; its error is raised here.
-local function join(task)
-  local r = table.pack(task:join())
-  if not r[1] then error(r[2], 0) end
-  return table.unpack(r, 2, r.n)
-end
+local drain, full_channel, in_task, join, later, weakly =
+  helper.drain, helper.full_channel, helper.paused, helper.join, helper.later, helper.weakly
 
 -- The error of f, which must be a sentence that names a line of this file.
 local function raises(f, ...)
@@ -28,32 +13,6 @@ local function raises(f, ...)
   assert.is_false(ok)
   assert.matches("mpsc_message_spec%.lua:%d+: %S", err)
   return err
-end
-
-local function drain(rx)
-  local got = {}
-  while true do
-    local v = rx:try_recv()
-    if v == nil then return got end
-    got[#got + 1] = v
-  end
-end
-
-local function full_channel()
-  local tx, rx = weir.mpsc(1)
-  assert(tx:try_send("first"))
-  return tx, rx
-end
-
--- A weak table of n fresh values, each of which was given to f.
-local function weakly(n, f)
-  local weak = setmetatable({}, { __mode = "v" })
-  for i = 1, n do
-    local v = {}
-    weak[i] = v
-    f(v)
-  end
-  return weak
 end
 
 -- Some tasks here fail on purpose, before anybody joins them.

@@ -2,25 +2,10 @@
 -- mpsc_receiver_spec.lua -- the receiver of a bounded channel: one by one, in batches, until it is closed.
 
 local weir = require "weir"
+local helper = require "spec.helper"
 
--- A claim's body as the first task, on the virtual clock.
-local function in_task(body)
-  return function() weir.run_paused(body) end
-end
-
--- Spawns f and lets it run up to its first wait.
-local function later(f, ...)
-  local task = weir.spawn(f, ...)
-  weir.yield()
-  return task
-end
-
--- The results of a task; its error is raised here.
-local function join(task)
-  local r = table.pack(task:join())
-  if not r[1] then error(r[2], 0) end
-  return table.unpack(r, 2, r.n)
-end
+local drain, full_channel, in_task, join, later =
+  helper.drain, helper.full_channel, helper.paused, helper.join, helper.later
 
 -- The error of f, which must be a sentence that names a line of this file.
 local function raises(f, ...)
@@ -28,21 +13,6 @@ local function raises(f, ...)
   assert.is_false(ok)
   assert.matches("mpsc_receiver_spec%.lua:%d+: %S", err)
   return err
-end
-
-local function drain(rx)
-  local got = {}
-  while true do
-    local v = rx:try_recv()
-    if v == nil then return got end
-    got[#got + 1] = v
-  end
-end
-
-local function full_channel()
-  local tx, rx = weir.mpsc(1)
-  assert(tx:try_send("first"))
-  return tx, rx
 end
 
 -- What f returns, run in a callback of C code that cannot be yielded across.

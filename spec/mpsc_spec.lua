@@ -4,27 +4,12 @@
 -- permit_spec.lua. Long because each row of the reference's table has its own group.
 
 local weir = require "weir"
+local helper = require "spec.helper"
+
+local drain, full_channel, in_task, join, later =
+  helper.drain, helper.full_channel, helper.paused, helper.join, helper.later
 
 local huge = math.huge
-
--- A claim's body as the first task, on the virtual clock.
-local function in_task(body)
-  return function() weir.run_paused(body) end
-end
-
--- Spawns f and lets it run up to its first wait.
-local function later(f, ...)
-  local task = weir.spawn(f, ...)
-  weir.yield()
-  return task
-end
-
--- The results of a task; its error is raised here.
-local function join(task)
-  local r = table.pack(task:join())
-  if not r[1] then error(r[2], 0) end
-  return table.unpack(r, 2, r.n)
-end
 
 -- The error of f, which must be a sentence that names a line of this file.
 local function raises(f, ...)
@@ -32,21 +17,6 @@ local function raises(f, ...)
   assert.is_false(ok)
   assert.matches("mpsc_spec%.lua:%d+: %S", err)
   return err
-end
-
-local function drain(rx)
-  local got = {}
-  while true do
-    local v = rx:try_recv()
-    if v == nil then return got end
-    got[#got + 1] = v
-  end
-end
-
-local function full_channel()
-  local tx, rx = weir.mpsc(1)
-  assert(tx:try_send("first"))
-  return tx, rx
 end
 
 -- What f returns, run in a callback of C code that cannot be yielded across.

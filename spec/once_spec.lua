@@ -2,22 +2,9 @@
 -- once_spec.lua -- a value that is set once: by hand, or by the first who needs it.
 
 local weir = require "weir"
+local helper = require "spec.helper"
 
-local function in_task(body)
-  return function() weir.run_paused(body) end
-end
-
-local function later(f, ...)
-  local task = weir.spawn(f, ...)
-  weir.yield()
-  return task
-end
-
-local function join(task)
-  local r = table.pack(task:join())
-  if not r[1] then error(r[2], 0) end
-  return table.unpack(r, 2, r.n)
-end
+local in_task, join, later, weakly = helper.paused, helper.join, helper.later, helper.weakly
 
 local function raises(f, ...)
   local ok, err = pcall(f, ...)
@@ -30,17 +17,6 @@ local function cell_with(v)
   local cell = weir.once()
   assert(cell:set(v))
   return cell
-end
-
--- A weak table of n fresh values, each of which was given to f.
-local function weakly(n, f)
-  local weak = setmetatable({}, { __mode = "v" })
-  for i = 1, n do
-    local v = {}
-    weak[i] = v
-    f(v)
-  end
-  return weak
 end
 
 -- Some tasks here fail on purpose, before anybody joins them.

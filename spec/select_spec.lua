@@ -3,43 +3,16 @@
 -- Long because each kind of awaitable has its four cases here.
 
 local weir = require "weir"
+local helper = require "spec.helper"
 
-local function in_task(body)
-  return function() weir.run_paused(body) end
-end
-
-local function later(f, ...)
-  local task = weir.spawn(f, ...)
-  weir.yield()
-  return task
-end
-
-local function join(task)
-  local r = table.pack(task:join())
-  if not r[1] then error(r[2], 0) end
-  return table.unpack(r, 2, r.n)
-end
+local drain, full_channel, in_task, join, later =
+  helper.drain, helper.full_channel, helper.paused, helper.join, helper.later
 
 local function raises(f, ...)
   local ok, err = pcall(f, ...)
   assert.is_false(ok)
   assert.matches("select_spec%.lua:%d+: %S", err)
   return err
-end
-
-local function drain(rx)
-  local got = {}
-  while true do
-    local v = rx:try_recv()
-    if v == nil then return got end
-    got[#got + 1] = v
-  end
-end
-
-local function full_channel()
-  local tx, rx = weir.mpsc(1)
-  assert(tx:try_send("first"))
-  return tx, rx
 end
 
 -- A receiver with nothing in it and its sender, which has to stay alive.

@@ -2,24 +2,11 @@
 -- semaphore_spec.lua -- permits in a fair line.
 
 local weir = require "weir"
+local helper = require "spec.helper"
+
+local in_task, join, later = helper.paused, helper.join, helper.later
 
 local most = 2 ^ 31 - 1 | 0
-
-local function in_task(body)
-  return function() weir.run_paused(body) end
-end
-
-local function later(f, ...)
-  local task = weir.spawn(f, ...)
-  weir.yield()
-  return task
-end
-
-local function join(task)
-  local r = table.pack(task:join())
-  if not r[1] then error(r[2], 0) end
-  return table.unpack(r, 2, r.n)
-end
 
 local function raises(f, ...)
   local ok, err = pcall(f, ...)

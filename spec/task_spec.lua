@@ -5,14 +5,10 @@
 local weir = require "weir"
 local helper = require "spec.helper"
 
+local forever = helper.forever
+
 local blames, closing, failing, failures = helper.blames, helper.closing, helper.failing, helper.failures
 local later, paused, settle = helper.later, helper.paused, helper.settle
-
--- Waits for ever, and keeps its arguments meanwhile.
-local function forever(...)
-  weir.sleep(math.huge)
-  return ...
-end
 
 describe("Task:join", function()
   it("waits for the task and returns true and its results", paused(function()

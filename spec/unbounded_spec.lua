@@ -2,24 +2,11 @@
 -- unbounded_spec.lua -- the channel without a capacity: never full, gives its memory back.
 
 local weir = require "weir"
+local helper = require "spec.helper"
+
+local in_task, join, later, weakly = helper.paused, helper.join, helper.later, helper.weakly
 
 local huge = math.huge
-
-local function in_task(body)
-  return function() weir.run_paused(body) end
-end
-
-local function later(f, ...)
-  local task = weir.spawn(f, ...)
-  weir.yield()
-  return task
-end
-
-local function join(task)
-  local r = table.pack(task:join())
-  if not r[1] then error(r[2], 0) end
-  return table.unpack(r, 2, r.n)
-end
 
 local function raises(f, ...)
   local ok, err = pcall(f, ...)
@@ -32,17 +19,6 @@ local function kilobytes()
   collectgarbage()
   collectgarbage()
   return collectgarbage("count")
-end
-
--- A weak table of n fresh values, each of which was given to f.
-local function weakly(n, f)
-  local weak = setmetatable({}, { __mode = "v" })
-  for i = 1, n do
-    local v = {}
-    weak[i] = v
-    f(v)
-  end
-  return weak
 end
 
 describe("weir.unbounded", function()

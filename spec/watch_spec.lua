@@ -2,39 +2,15 @@
 -- watch_spec.lua -- the latest value: versions, seen and unseen, waiting for a change.
 
 local weir = require "weir"
+local helper = require "spec.helper"
 
-local function in_task(body)
-  return function() weir.run_paused(body) end
-end
-
-local function later(f, ...)
-  local task = weir.spawn(f, ...)
-  weir.yield()
-  return task
-end
-
-local function join(task)
-  local r = table.pack(task:join())
-  if not r[1] then error(r[2], 0) end
-  return table.unpack(r, 2, r.n)
-end
+local in_task, join, later, weakly = helper.paused, helper.join, helper.later, helper.weakly
 
 local function raises(f, ...)
   local ok, err = pcall(f, ...)
   assert.is_false(ok)
   assert.matches("watch_spec%.lua:%d+: %S", err)
   return err
-end
-
--- A weak table of n fresh values, each of which was given to f.
-local function weakly(n, f)
-  local weak = setmetatable({}, { __mode = "v" })
-  for i = 1, n do
-    local v = {}
-    weak[i] = v
-    f(v)
-  end
-  return weak
 end
 
 describe("weir.watch", function()

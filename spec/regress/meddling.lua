@@ -24,7 +24,8 @@ local cases = {}
 function cases.permit()
   meddled(function()
     local tx, rx = weir.mpsc(4)
-    local thing = { tx = tx, rx = rx, permit = tx:reserve(), filler = tx:reserve_many(2), message = (weir.mpsc(1)) }
+    local thing = { tx = tx, rx = rx, permit = tx:reserve(), filler = tx:reserve_many(2) }
+    thing.message = weir.mpsc(1)
     thing.filler:send(1)
     return thing
   end, function(thing) thing.permit:release() end, function(thing)
