@@ -207,4 +207,81 @@ describe("A finalizer that takes what an operation is about to take", function()
       rx:drop()
     end)
   end))
+
+  -- Each makes a handle from another, which the finalizer drops meanwhile: as if it had been dropped before.
+  local function makes(what, make, from)
+    it("that drops the handle from which another is made leaves none behind: " .. what, paused(function()
+      local source, rest
+      local function prepare() source, rest = make() end
+      prepare()
+      meddled(4, function()
+        local ok, made = pcall(from, source)
+        if ok then return made end
+        return nil, made
+      end, function()
+        source:drop()
+        return true
+      end, function(made, stolen, why)
+        if made then
+          assert(stolen == nil and weir.type(made):find "^closed" == nil)
+          made:drop()
+        else
+          assert(stolen and why:find("dropped", 1, true), why)
+        end
+        if stolen then
+          if rest then rest(why) end
+          prepare()
+        end
+      end)
+    end))
+  end
+
+  for _, name in ipairs { "mpsc", "mpmc", "broadcast", "watch" } do
+    local function pair() return weir[name](2) end
+    local function sender()
+      local tx, rx = pair()
+      return tx, function()
+        assert.is_true(rx:is_closed())
+        rx:drop()
+      end
+    end
+    makes("clone of a sender of " .. name, sender, function(tx) return tx:clone() end)
+    if name ~= "watch" then
+      makes("weak of a sender of " .. name, sender, function(tx) return tx:weak() end)
+      makes("clone of a weak sender of " .. name, function()
+        local tx = pair()
+        return tx:weak(), function()
+          assert.equal(0, tx:weak_count())
+          tx:drop()
+        end
+      end, function(weak) return weak:clone() end)
+    end
+    if name == "watch" or name == "broadcast" then
+      makes("subscribe of " .. name, function()
+        local tx, rx = pair()
+        rx:drop()
+        return tx, function() end
+      end, function(tx) return tx:subscribe() end)
+    end
+    if name ~= "mpsc" then
+      makes(name == "broadcast" and "resubscribe" or "clone of a receiver of " .. name, function()
+        local tx, rx = pair()
+        return rx, function()
+          assert.is_true(tx:is_closed())
+          tx:drop()
+        end
+      end, function(rx) return name == "broadcast" and rx:resubscribe() or rx:clone() end)
+    end
+  end
+  makes("reservation", function()
+    local tx, rx = weir.mpsc(1)
+    return tx, function()
+      assert.is_true(rx:is_closed())
+      rx:drop()
+    end
+  end, function(tx) return tx:reservation() end)
+  makes("split of a permit", function()
+    local semaphore = weir.semaphore(1000000)
+    return semaphore:try_acquire(1000000), function() assert.equal(1000000, semaphore:available()) end
+  end, function(permit) return permit:split(1) end)
 end)

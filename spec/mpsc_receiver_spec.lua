@@ -468,6 +468,11 @@ describe("a for over an mpsc.Receiver", function()
     local got = {}
     for v in rx:iter() do got[#got + 1] = v end
     assert.same({ 1, 2, 3 }, got)
+    local f, state, extra = rx:iter()
+    assert.equal("function", type(f))
+    assert.equal(rx, state)
+    assert.is_nil(extra)
+    assert.is_nil(f(state))
   end))
 
   it("goes on past false", in_task(function()
