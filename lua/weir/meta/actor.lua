@@ -14,7 +14,7 @@
 local Self = {}
 
 ---The reply channel of the call that is being served, to be answered later; nil for a cast.
----@return weir.oneshot.Sender? reply
+---@return oneshot.Sender? reply
 function Self:reply_later() end
 
 ---A weak reference to this actor.
@@ -84,7 +84,7 @@ function Reference:join(timeout) end
 function Reference:ready(timeout) end
 
 ---Tells how the actor ended: "stopped", or "failed" with the error and its traceback, or "aborted".
----@return weir.oneshot.Receiver
+---@return oneshot.Receiver
 function Reference:monitor() end
 
 ---@return boolean
@@ -230,7 +230,7 @@ function Supervisor:join(timeout) end
 ---@return any ...
 function Supervisor:ready(timeout) end
 
----@return weir.oneshot.Receiver
+---@return oneshot.Receiver
 function Supervisor:monitor() end
 
 ---@return boolean
