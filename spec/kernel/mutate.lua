@@ -17,7 +17,8 @@ local options = { seed = 1, count = 200, only = "", at = "", scale = 0.05, memor
 
 -- Not tried: what builds, what needs other libraries or the real clock, what starts programs. They test
 -- little of the core that the others do not, and a busy machine may fail them with no mutant at all.
-local LEFT_OUT = { "rock", "peers", "luv", "cqueues", "docs", "examples", "console", "chat", "kv", "reference" }
+local LEFT_OUT = { "rock", "peers", "luv", "cqueues", "docs", "examples", "console", "chat", "kv",
+                   "reference" }
 
 -- These wait in real time too, but only they interrupt a run: a failure counts if it happens twice.
 local AGAIN = { interrupt = true }
