@@ -35,7 +35,7 @@ SPECS       = spec
 LIMIT       = $(shell command -v timeout >/dev/null 2>&1 && echo timeout --foreground 1200)
 
 .PHONY: all help build demo test check check-asserting check-asan check-valgrind check-oom \
-        tidy collector check-collector fuzz fuzz-merge fuzz-replay \
+        coverage check-coverage tidy collector check-collector fuzz fuzz-merge fuzz-replay \
         run lint warnings kernel-check kernel-test asan oom valgrind docs bench bench-check dist install uninstall clean symbols
 
 all: build
@@ -51,6 +51,7 @@ help:
 	@echo 'make collector    the suite with a collector that is in the way'
 	@echo 'make fuzz         new programs for SECONDS=60        make fuzz-replay  those that were kept'
 	@echo 'make asan         the suite under ASan and UBSan     make valgrind   under memcheck'
+	@echo 'make coverage     which lines and branches of the core all of that goes through'
 	@echo 'make tidy         clang-tidy, gcc -fanalyzer'
 	@echo 'make lint         luacheck                           make docs       the HTML pages'
 	@echo 'make bench        figures                            make bench-check  against the recorded ones'
@@ -121,6 +122,26 @@ oom:
 check-oom: build
 	$(CC) -std=c11 -O1 -g $(WARNINGS) $(LUA_CFLAGS) -Wl,-E -o $(OUT)/host spec/oom/host.c $$(pkg-config --libs lua5.4) -ldl -lm
 	@$(WITH_TREE) $(OUT)/host spec/oom/cases.lua
+
+# The lines and branches of the core that the specs, the explorers and the host go through, all told. Assertions are
+# off: nobody is to see their other branch. A host that lets the core go and loads it anew thousands of times would
+# write the counts each time: it holds it.
+coverage:
+	@$(MAKE) --no-print-directory check-coverage OUT=build/coverage CFLAGS='-O0 -g -DNDEBUG --coverage'
+
+check-coverage: build
+	@find $(OUT) -name '*.gcda' -exec rm -f {} +
+	@for spec in $(sort $(wildcard spec/*_spec.lua spec/*/*_spec.lua)); do \
+	  $(WITH_TREE) $(LIMIT) $(BUSTED) --output=TAP $$spec >$(OUT)/log 2>&1 || { cat $(OUT)/log; exit 1; }; \
+	done
+	$(CC) -std=c11 -O1 $(LUA_CFLAGS) -Wl,-E -o $(OUT)/host spec/oom/host.c $$(pkg-config --libs lua5.4) -ldl -lm
+	@$(WITH_TREE) LD_PRELOAD='$(CURDIR)/$(CORE)' $(OUT)/host spec/oom/cases.lua
+	@mkdir -p $(OUT)/kernel
+	@for file in $(EXPLORERS); do \
+	  program=$(OUT)/kernel/$$(basename $$file .c); \
+	  $(CC) -std=c11 $(CFLAGS) -Icsrc/kernel -o $$program $$file $(KERNEL) && EXPLORE_SCALE=0.05 $$program || exit 1; \
+	done
+	@$(LUA) spec/coverage/report.lua $(OUT)
 
 # clang-tidy as .clang-tidy tells it: the core as one unit, then file by file, since its analyzer follows only what stands
 # in the file it is given (snapshot.c and trace.c do not stand alone). And gcc's analyzer, which goes through it all.
