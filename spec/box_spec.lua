@@ -1,0 +1,130 @@
+-- SPDX-License-Identifier: MIT
+-- box_spec.lua -- handles whose inside is Lua, of which weir.stream is made: core.new_kind.
+
+local weir = require "weir"
+local core = require "weir.core"
+local stream = require "weir.stream"
+local helper = require "spec.helper"
+local paused, blames = helper.paused, helper.blames
+
+-- A kind of box that notes what is dropped.
+local function kind(name, drop)
+  local log = {}
+  local make = core.new_kind(name, { value = function(self) return core.state(self, name) end },
+    drop or function(state) log[#log + 1] = state end)
+  return make, log
+end
+
+describe("A handle made of Lua", function()
+  it("is dropped once, by hand, by <close>, by the end of its task or by the collector", paused(function()
+    local make, log = kind "Box"
+    local h = make "by hand"
+    h:drop()
+    h:drop()
+    do local _ <close> = make "by close" end
+    assert(weir.spawn(function() end, make "by the end"):join())
+    helper.forget(function() return make "by the collector" end)
+    assert.same({ "by hand", "by close", "by the end", "by the collector" }, log)
+  end))
+
+  it("has a type and a readable name, alive and closed", function()
+    local make = kind "Crate"
+    local h = make(1)
+    assert.equal("Crate", weir.type(h))
+    assert.matches("Crate", tostring(h))
+    h:drop()
+    assert.equal("closed Crate", weir.type(h))
+    assert.matches("Crate", tostring(h))
+  end)
+
+  it("moves, and says so where it was", paused(function()
+    local make, log = kind "Crate"
+    local h = make "inside"
+    local fresh = h:move()
+    assert.equal("inside", fresh:value())
+    blames(function() h:value() end, "moved")
+    h:drop()
+    assert.same({}, log)
+    fresh:drop()
+    assert.same({ "inside" }, log)
+    blames(function() fresh:value() end, "handle is closed")
+  end))
+
+  it("refuses another kind's methods, and what is no handle", function()
+    local one, other = kind "One"(1), kind "Other"(2)
+    blames(function() one.value(other) end, "One expected, got ")
+    blames(function() one.value(42) end, "One expected, got number")
+    blames(function() one.value({}) end, "One expected, got table")
+    blames(function() one.value(io.stdout) end, "One expected, got userdata")
+    assert.equal(1, one:value())
+    assert.equal(2, other:value())
+  end)
+
+  it("warns if its drop raises, and is dropped all the same", function()
+    local written, status = helper.program [[
+      local weir = require "weir"
+      local core = require "weir.core"
+      warn "@on"
+      local make = core.new_kind("Crate", {}, function(what) error(what, 0) end)
+      local one, other = make "a sentence", make {}
+      one:drop()
+      other:drop()
+      print(weir.type(one), weir.type(other))
+    ]]
+    assert.equal(0, status, written)
+    assert.matches("Lua warning: the hook of a handle raised: a sentence\n", written)
+    assert.matches("Lua warning: the hook of a handle raised: %(no string%)\n", written)
+    assert.matches("closed Crate%s+closed Crate\n$", written)
+  end)
+
+  it("belongs to the task that it is given to", paused(function()
+    local make, log = kind "Crate"
+    local h = make "given"
+    local task = helper.later(function() weir.sleep(5) end)
+    assert.is_nil(core.owner(h))
+    core.own(h, task)
+    assert.is_nil(core.owner(h))
+    weir.sleep(4)
+    assert.same({}, log)
+    weir.sleep(2)
+    assert.same({ "given" }, log)
+    local late = make "late"
+    core.own(late, task)
+    weir.sleep(1)
+    assert.equal("late", late:value())
+    core.own(late)
+    assert.equal(weir.current(), core.owner(late))
+    late:drop()
+  end))
+
+  it("belongs to the timeout in which it was got, and to the task after it", paused(function()
+    local make, log = kind "Crate"
+    local task = helper.later(function()
+      local _, got = weir.timeout(5, function()
+        local h = make "kept"
+        core.own(h)
+        assert.equal(weir.current(), core.owner(h))
+        weir.wrap(function() assert.equal(weir.current(), core.owner(h)) end)()
+        return h
+      end)
+      assert.equal(weir.current(), core.owner(got))
+      assert.same({ nil, "timeout" }, { weir.timeout(1, function()
+        core.own(make "cut")
+        weir.sleep(2)
+      end) })
+      assert.same({ "cut" }, log)
+    end)
+    assert.same({ true }, { task:join() })
+    assert.same({ "cut", "kept" }, log)
+  end))
+end)
+
+describe("A stream's method", function()
+  it("refuses what is no stream", function()
+    local s <close> = stream.from { 1, 2 }
+    blames(function() s.next(42) end, "Stream expected, got number")
+    blames(function() s.next() end, "Stream expected, got nil")
+    blames(function() s.next(weir.notify()) end, "Stream expected, got ")
+    assert.equal(1, s:next())
+  end)
+end)
