@@ -111,16 +111,7 @@ local function cells_of(row, figures, others)
   return cells
 end
 
-local function print_table(figures, present)
-  local others = {}
-  for _, peer in ipairs(present) do
-    if peer ~= "weir" then others[#others + 1] = peer end
-  end
-  local lines = { { "question", "weir min", "median", "blocks", "bytes" } }
-  for _, peer in ipairs(others) do table.insert(lines[1], peer) end
-  for _, row in ipairs(ROWS) do
-    if figures[row[1]] then lines[#lines + 1] = cells_of(row, figures, others) end
-  end
+local function print_lines(lines)
   local widths = {}
   for _, cells in ipairs(lines) do
     for i, cell in ipairs(cells) do widths[i] = math.max(widths[i] or 3, #cell) end
@@ -131,9 +122,40 @@ local function print_table(figures, present)
   end
 end
 
+local function print_table(figures, present)
+  local others = {}
+  for _, peer in ipairs(present) do
+    if peer ~= "weir" then others[#others + 1] = peer end
+  end
+  local lines = { { "question", "weir min", "median", "blocks", "bytes" } }
+  for _, peer in ipairs(others) do table.insert(lines[1], peer) end
+  for _, row in ipairs(ROWS) do
+    if figures[row[1]] then lines[#lines + 1] = cells_of(row, figures, others) end
+  end
+  print_lines(lines)
+end
+
+-- What the interpreter alone takes (peers/hollow.c), measured in the same rounds.
+local function print_hollow(figures)
+  local lines = { { "question", "weir", "hollow", "weir / go", "hollow / go" } }
+  for _, row in ipairs(ROWS) do
+    local f = figures[row[1]]
+    local go = (figures[STANDS_BESIDE[row[1]] or row[1]] or {}).go
+    if f and f.weir and f.hollow and go then
+      lines[#lines + 1] = { row[2], number(f.weir.least), number(f.hollow.least),
+        ("%.2f"):format(f.weir.least / go.least), ("%.2f"):format(f.hollow.least / go.least) }
+    end
+  end
+  if #lines > 1 then
+    print ""
+    print_lines(lines)
+  end
+end
+
 local figures = read(arg[1])
 summarize(figures)
 print_table(figures, peers_present(figures))
+print_hollow(figures)
 print ""
 print "ns per operation (sleeping tasks: ns of processor time; memory: bytes resident), least of all rounds;"
 print "blocks and bytes: allocated by weir per operation (memory: bytes by Lua's own count); (r): weir / peer"
