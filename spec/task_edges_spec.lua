@@ -103,6 +103,47 @@ describe("mpsc.Sender:call", function()
   end))
 end)
 
+describe("mpsc.Sender:call", function()
+  it("answered, leaves its oneshot to the next call, which takes little memory", paused(function()
+    local tx, rx = weir.mpsc(4)
+    weir.spawn(function() for msg in rx do msg.reply:send(1) end end)
+    local msg = {}
+    local function calls(n)
+      for _ = 1, n do
+        assert(tx:call(msg))
+        msg.reply = nil
+      end
+    end
+    calls(10)
+    helper.collect()
+    collectgarbage "stop"
+    local before = collectgarbage "count"
+    calls(1000)
+    local each = (collectgarbage "count" - before) * 1024 / 1000
+    collectgarbage "restart"
+    assert.is_true(each < 160, ("%.0f bytes"):format(each))
+  end))
+end)
+
+describe("weir.loop.on_wake", function()
+  it("is called if a timer that somebody waits for is reset to now", function()
+    local timer, calls = weir.after(100), 0
+    local task = weir.spawn(function() return timer:wait() end)
+    for _ = 1, 8 do weir.loop.step() end
+    weir.loop.on_wake(function() calls = calls + 1 end)
+    local ok, err = pcall(function()
+      timer:reset(0)
+      assert.equal(1, calls)
+      for _ = 1, 8 do weir.loop.step() end
+      assert.is_true(task:is_finished())
+    end)
+    weir.loop.on_wake(nil)
+    task:abort()
+    weir.run(function() helper.settle() end)
+    if not ok then error(err, 0) end
+  end)
+end)
+
 describe("weir.interval", function()
   it("that two tasks tick gives each tick to one of them", paused(function()
     local interval = weir.interval(1)
