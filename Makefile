@@ -124,8 +124,8 @@ check-oom: build
 	@$(WITH_TREE) $(OUT)/host spec/oom/cases.lua
 
 # The lines and branches of the core that the specs, the explorers and the host go through, all told. Assertions are
-# off: nobody is to see their other branch. A spec that fails here counts all the same. A host that lets the core go and loads it anew thousands of times would
-# write the counts each time: it holds it.
+# off: nobody is to see their other branch. A spec that fails here counts all the same. A host that lets the core go
+# and loads it anew thousands of times would write the counts each time: it holds it.
 coverage:
 	@$(MAKE) --no-print-directory check-coverage OUT=build/coverage CFLAGS='-O0 -g -DNDEBUG --coverage'
 
