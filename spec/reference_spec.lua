@@ -242,6 +242,16 @@ for _, module in ipairs(modules) do
       assert.same({}, missing(functions, explained))
     end)
 
+    it("that is neither function nor table is an annotated field with a heading", function()
+      local text, explained = program.read(path_of(module.name)), headings_of(module.pages)
+      for name, value in pairs(require(module.name)) do
+        if type(value) ~= "function" and type(value) ~= "table" then
+          assert.is_truthy(text:find("\n---@field " .. name .. " " .. type(value) .. "\n", 1, true), name)
+          assert.is_truthy(explained[module.name:match "%w+$" .. "." .. name], name)
+        end
+      end
+    end)
+
     it("that is a method is annotated, and nothing else is", function()
       for kind, methods in pairs(module.kinds()) do
         if next(methods) then assert.is_truthy(find_class(kind), "no ---@class " .. kind) end
@@ -316,6 +326,19 @@ describe("the annotations", function()
         end
       end
     end
+  end)
+
+  it("give as reasons the six words and no other", function()
+    local reasons, seen = { closed = 1, full = 1, empty = 1, timeout = 1, lagged = 1, cancelled = 1 }, {}
+    for _, module in ipairs(modules) do
+      for line in program.read(path_of(module.name)):gmatch "%-%-%-@return [^\n#]*reason[^\n]*" do
+        for word in line:gmatch '"([^"]*)"' do
+          assert.is_truthy(reasons[word], line)
+          seen[word] = true
+        end
+      end
+    end
+    assert.is_true(seen.closed and seen.full and seen.empty and seen.timeout and seen.lagged)
   end)
 
   it("give a class for every word that weir.type says", function()
