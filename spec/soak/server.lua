@@ -29,11 +29,21 @@ end
 local Server = {}
 Server.__index = Server
 
+--- Starts a Lua program, with the modules that this one would load; what it writes is to be read.
+function server.spawn(file, ...)
+  return assert(luv.spawn_process(os.getenv "LUA" or "lua5.4", {
+    args = { file, ... }, env = environment(), stdout = "pipe",
+  }))
+end
+
+--- A server that somebody else has started.
+function server.at(port)
+  return setmetatable({ port = port }, Server)
+end
+
 --- Starts examples/<name>/main.lua on a free port.
 function server.start(name, ...)
-  local process = assert(luv.spawn_process(os.getenv "LUA" or "lua5.4", {
-    args = { "examples/" .. name .. "/main.lua", "--port", "0", ... }, env = environment(), stdout = "pipe",
-  }))
+  local process = server.spawn("examples/" .. name .. "/main.lua", "--port", "0", ...)
   local lines = luv.lines(process:stdout())
   local line = assert(lines:next(server.PATIENCE), "the server did not start")
   local port = math.tointeger(tonumber(line:match("^listening on 127.0.0.1:(%d+)$")))
@@ -74,17 +84,31 @@ Server.__close = Server.drop
 
 -- ## A client
 
+--- What all clients have done so far.
+server.traffic = { connections = 0, sent = 0, received = 0 }
+
+local traffic = server.traffic
+
+local function read(self)
+  local chunk, why = self.conn:read(server.PATIENCE)
+  if chunk then traffic.received = traffic.received + #chunk end
+  return chunk, why
+end
+
 local Client = {}
 Client.__index = Client
 
 function Server:connect()
   local conn, why, err = luv.connect("127.0.0.1", self.port, server.PATIENCE)
   if not conn then error(("cannot connect: %s %s"):format(why, err), 2) end
+  traffic.connections = traffic.connections + 1
   return setmetatable({ conn = conn, text = "", from = 1 }, Client)
 end
 
 function Client:send(...)
-  return self.conn:write(table.concat { ... }, server.PATIENCE)
+  local text = table.concat { ... }
+  traffic.sent = traffic.sent + #text
+  return self.conn:write(text, server.PATIENCE)
 end
 
 --- The next n bytes.
@@ -92,7 +116,7 @@ function Client:take(n)
   local parts = { self.text:sub(self.from) }
   local size = #parts[1]
   while size < n do
-    local chunk, why = self.conn:read(server.PATIENCE)
+    local chunk, why = read(self)
     if not chunk then error(("%s after %d bytes of %d"):format(why, size, n), 2) end
     parts[#parts + 1], size = chunk, size + #chunk
   end
@@ -110,7 +134,7 @@ function Client:line()
       self.from = at + 2
       return line
     end
-    local chunk, why = self.conn:read(server.PATIENCE)
+    local chunk, why = read(self)
     if why == "timeout" then error("no line came, only: " .. self.text:sub(self.from), 2) end
     if not chunk then return nil end
     self.text, self.from = self.text:sub(self.from) .. chunk, 1
@@ -131,7 +155,7 @@ end
 function Client:rest()
   local parts = { self.text:sub(self.from) }
   while true do
-    local chunk, why = self.conn:read(server.PATIENCE)
+    local chunk, why = read(self)
     if why == "timeout" then error("the connection does not end", 2) end
     if not chunk then return table.concat(parts) end
     parts[#parts + 1] = chunk

@@ -4,8 +4,8 @@
 --   lua5.4 spec/soak/soak.lua [--seconds 60] [--operations 1000000] [--least 1000000] [--seed n]
 --
 -- First so many operations of each kind, with tasks cut short at random. Then, for so many seconds and for so
--- many operations at least, programs on every kind of channel and on its model, in turn with programs of random
--- tasks. Ends with an error at the first failure: its seed makes it again.
+-- many operations at least, programs on every kind of channel and on its model, in turn with programs of
+-- random tasks. Ends with an error at the first failure: its seed makes it again.
 
 package.path = (arg[0]:match("^(.*)/spec/soak/[^/]*$") or ".") .. "/?.lua;" .. package.path
 
@@ -75,6 +75,7 @@ end
 
 local function memory()
   for _ = 1, 3 do collectgarbage() end
+  collectgarbage "restart" -- see flat.lua
   return collectgarbage "count" * 1024
 end
 
