@@ -35,7 +35,7 @@ SPECS       = spec
 LIMIT       = $(shell command -v timeout >/dev/null 2>&1 && echo timeout --foreground 1200)
 
 .PHONY: all help build demo test check check-asserting check-asan check-valgrind check-oom \
-        coverage check-coverage tidy collector check-collector fuzz fuzz-merge fuzz-replay \
+        coverage check-coverage tidy collector check-collector fuzz fuzz-merge fuzz-replay soak load run-soak run-load \
         run lint warnings kernel-check kernel-test asan oom valgrind docs bench bench-check dist install uninstall clean symbols
 
 all: build
@@ -50,6 +50,8 @@ help:
 	@echo 'make oom          a Lua whose memory runs out at each allocation in turn'
 	@echo 'make collector    the suite with a collector that is in the way'
 	@echo 'make fuzz         new programs for SECONDS=60        make fuzz-replay  those that were kept'
+	@echo 'make soak         random programs, flat memory, for SECONDS=60 or HOURS=1'
+	@echo 'make load         the two servers among bad clients, for SECONDS=60'
 	@echo 'make asan         the suite under ASan and UBSan     make valgrind   under memcheck'
 	@echo 'make coverage     which lines and branches of the core all of that goes through'
 	@echo 'make tidy         clang-tidy, gcc -fanalyzer'
@@ -185,6 +187,18 @@ $(OUT)/fuzz/fuzz: spec/fuzz/fuzz.c $(SOURCES)
 $(OUT)/fuzz/replay: spec/fuzz/fuzz.c $(SOURCES)
 	@mkdir -p $(@D)
 	$(CC) $(FUZZ_FLAGS) -fsanitize=address,undefined -DREPLAY -o $@ $(FUZZ_LINK)
+
+# With assertions, as the specs. OPERATIONS of each kind for the memory; the programs take the time.
+OPERATIONS = 1000000
+soak load:
+	@$(MAKE) --no-print-directory run-$@ OUT=build/test CFLAGS='-O2 -g'
+
+run-soak: build
+	@$(WITH_TREE) $(LUA) spec/soak/soak.lua --operations $(OPERATIONS) \
+	  --seconds $(if $(HOURS),$$(( $(HOURS) * 3600 )),$(SECONDS))
+
+run-load: build
+	@$(WITH_TREE) $(LUA) spec/soak/load.lua --seconds $(SECONDS)
 
 # Programs that the specs start inherit the checker; what they start besides is not ours, so no leak check here.
 asan:

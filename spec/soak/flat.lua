@@ -14,8 +14,8 @@ local function resident()
   return file and select(2, file:read("n", "n")) * 4096 or 0
 end
 
--- After a full collection that has run finalizers Lua 5.4.4 lets more and more garbage lie before the next, from
--- one such collection to another; starting the collector anew sets that right.
+-- After a full collection that has run finalizers Lua 5.4.4 lets more and more garbage lie before the next,
+-- from one such collection to another; starting the collector anew sets that right.
 local function measure()
   for _ = 1, 3 do collectgarbage() end
   collectgarbage "restart"

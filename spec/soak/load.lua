@@ -407,7 +407,7 @@ local function serve(name, clients, seconds, ...)
   local between = it:resident() or 0
   round(it, name, clients, seconds / 2)
   local after = it:resident() or 0
-  say("  memory %.1f MB at the start, %.1f MB after the first round, %.1f MB at the end; processor %.1f s",
+  say("  memory %.1f MB at the start, %.1f MB after one round, %.1f MB at the end; processor %.1f s",
     before / 1e6, between / 1e6, after / 1e6, it:processor())
   check(after - between < GROWTH, "the memory grows")
   local code, output = it:stop()
