@@ -9,7 +9,8 @@ local weir = require "weir"
 local luv = require "weir.luv"
 local server = require "spec.soak.server"
 
-local checked = os.getenv "WEIR_CHECKER" ~= nil -- what it costs in memory is then the checker's
+-- What it costs in memory is then the checker's.
+local checked = os.getenv "WEIR_CHECKER" ~= nil or os.getenv "WEIR_COLLECTOR" ~= nil
 
 -- A claim's body inside of luv.run, with a server of its own.
 local function served(body, ...)
@@ -205,7 +206,7 @@ describe("examples/chat", function()
     end, "a place is free")
   end, "--connections", "1"))
 
-  it("holds 1,000 idle connections", served(function(chat)
+  it("holds 1,000 idle connections #slow", served(function(chat)
     if not server.can_open(1100) then return pending "too few files may be open here: ulimit -n" end
     local clients = {}
     for i = 1, 1000 do clients[i] = enter(chat, "n" .. i) end
@@ -219,7 +220,7 @@ describe("examples/chat", function()
   end))
 
   local MANY <const> = math.tointeger(tonumber(os.getenv "WEIR_CONNECTIONS")) or 10000
-  it("takes no more memory after " .. MANY .. " connections than after 1,000", served(function(chat)
+  it("takes no more memory after " .. MANY .. " connections than after 1,000 #slow", served(function(chat)
     local ann <close> = enter(chat, "ann", "lobby")
     local function connections(n)
       for i = 1, n do

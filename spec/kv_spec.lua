@@ -9,7 +9,8 @@ local weir = require "weir"
 local luv = require "weir.luv"
 local server = require "spec.soak.server"
 
-local checked = os.getenv "WEIR_CHECKER" ~= nil -- what it costs in memory is then the checker's
+-- What it costs in memory is then the checker's.
+local checked = os.getenv "WEIR_CHECKER" ~= nil or os.getenv "WEIR_COLLECTOR" ~= nil
 
 -- A claim's body inside of luv.run, with a server of its own.
 local function served(body, ...)
@@ -385,7 +386,7 @@ describe("examples/kv", function()
     end, "a place is free")
   end, "--connections", "1"))
 
-  it("holds 1,000 idle connections", served(function(kv)
+  it("holds 1,000 idle connections #slow", served(function(kv)
     if not server.can_open(1100) then return pending "too few files may be open here: ulimit -n" end
     local before, clients = at_rest(kv), {}
     for i = 1, 1000 do clients[i] = kv:connect() end
@@ -395,7 +396,7 @@ describe("examples/kv", function()
   end))
 
   local MANY <const> = math.tointeger(tonumber(os.getenv "WEIR_CONNECTIONS")) or 10000
-  it("takes no more memory after " .. MANY .. " connections than after 1,000", served(function(kv)
+  it("takes no more memory after " .. MANY .. " connections than after 1,000 #slow", served(function(kv)
     local function connections(n)
       for i = 1, n do
         local client <close> = kv:connect()

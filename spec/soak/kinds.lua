@@ -77,12 +77,12 @@ kinds[#kinds + 1] = { "unbounded", function()
   local tx, rx = weir.unbounded()
   local function send()
     if #rx > 2000 then return pause() end
-    for _ = 1, random(50) do tx:send(1) end
+    for _ = 1, random(8) do tx:send(1) end
     weir.yield()
   end
   local receive = receiving(rx)
   return { send, function()
-    for _ = 1, 40 do receive() end
+    for _ = 1, 4 do receive() end
   end }
 end }
 
