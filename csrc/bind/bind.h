@@ -118,7 +118,6 @@ typedef struct Kind {
   bool values;                    /* its drop touches Lua values: it needs `i` */
 } Kind;
 
-const Kind *weirL_kind (KindId k);
 
 static inline KindId weirL_kindof (const Object *o) {
   return (KindId)(o->tag & 0xff);
@@ -307,7 +306,6 @@ typedef struct Frame {
 int weirL_error (lua_State *L, const char *fmt, ...);
 Object *weirL_object (lua_State *L, int i);
 void *weirL_check (lua_State *L, int i, KindId k);
-void *weirL_test (lua_State *L, int i, KindId k);
 void *weirL_new (lua_State *L, Scheduler *S, KindId k, size_t size, int nuv);
 void weirL_push_retired (lua_State *L);
 void weirL_pushmeta (lua_State *L, Scheduler *S, KindId k);

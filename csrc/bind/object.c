@@ -26,8 +26,6 @@
 
 #include "bind.h"
 
-const Kind *weirL_kind (KindId k) { return &weirL_kinds[k]; }
-
 /* An error at the caller's line, with a sentence. */
 WEIR_COLD int weirL_error (lua_State *L, const char *fmt, ...) {
   va_list args;
@@ -123,12 +121,6 @@ Object *weirL_object (lua_State *L, int i) {
     if (meta != S->meta[k]) return NULL;
   }
   return o;
-}
-
-/* The live object of kind k at index i, or NULL. */
-void *weirL_test (lua_State *L, int i, KindId k) {
-  Object *o = weirL_object(L, i);
-  return o != NULL && o->tag == (TAG_LIVE | (uint32_t)k) ? o : NULL;
 }
 
 /* For the shared kinds: the object, or an argument error. */

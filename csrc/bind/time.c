@@ -141,10 +141,16 @@ static int timer_wait (lua_State *L) {
   return weirL_await(L, t->S, &weirL_timer_op, 2, timer_wait);
 }
 
+/* An earlier deadline is news for a loop that sleeps until the first. */
+static void notice_deadline (lua_State *L, const Timer *t) {
+  if (weir_deadlines_first(&t->S->deadlines) == &t->due) t->S->woken = true;
+  weirL_notice(L, t->S);
+}
+
 static int timer_reset (lua_State *L) {
   Timer *t = (Timer *)weirL_check(L, 1, TIMER);
   set_timer(L, t, weirL_seconds(L, 2));
-  weirL_notice(L, t->S);
+  notice_deadline(L, t);
   return weirL_true(L);
 }
 
@@ -254,6 +260,7 @@ static int interval_reset (lua_State *L) {
   weir_deadlines_stop(&t->S->deadlines, &t->due);
   if (!weir_list_empty(&t->line) && !isinf(t->when))
     weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);
+  notice_deadline(L, t);
   return weirL_true(L);
 }
 

@@ -116,9 +116,9 @@ end
 -- loop, and that is how the finalizers of connections leave theirs. Finalizers run the last made first: one
 -- that is made after a run, and kept, closes all there is in time.
 local last_turn = {
-  __gc = function()
-    if current then return end
-    uv.walk(close)
+  __gc = function(guard)
+    if current or loop.kept ~= guard then return end -- of an earlier run
+    uv.walk(function(handle) pcall(close, handle) end) -- luv may have finalized one already
     uv.run("nowait")
   end,
 }
