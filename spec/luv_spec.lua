@@ -178,6 +178,18 @@ describe("luv.run", function()
     assert.is_true(heard)
   end))
 
+  it("lets it have its turn soon, though the turns of the tasks are long", looped(function()
+    local heard, turns = false, 0
+    in_milliseconds(1, function() heard = true end)
+    while not heard and turns < 30 do
+      local start = weir.now()
+      while weir.now() - start < 0.003 do end
+      turns = turns + 1
+      weir.yield()
+    end
+    assert.is_true(turns < 8)
+  end))
+
   it("is ended by an interrupt, while it sleeps and while tasks keep it busy", function()
     for _, body in ipairs { "weir.sleep(30)", "while true do weir.yield() end" } do
       local output, status = helper.program(([[

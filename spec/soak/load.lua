@@ -388,8 +388,8 @@ local function round(it, name, clients, seconds)
   end)
   local longest, typical = stop_prober(prober)
   server.eventually(function() return clients.is_at_rest(it) end, "all have gone")
-  say("  %d connections, %d messages, %.1f MB to it, %.1f MB from it; answers in %.1f ms", traffic.connections,
-    run.messages, traffic.sent / 1e6, traffic.received / 1e6, typical * 1e3)
+  say("  %d connections, %d messages, %.1f MB to it, %.1f MB from it; answers in %.1f ms",
+    traffic.connections, run.messages, traffic.sent / 1e6, traffic.received / 1e6, typical * 1e3)
   say("  longest stall %.0f ms; %d messages missed by the slow, who were told; %d lost", longest * 1e3,
     run.missed, run.lost)
   check(run.lost == 0, "messages were lost")

@@ -11,10 +11,12 @@ local uv = require "luv"
 
 local loop = {}
 
-local step, on_wake = weir.loop.step, weir.loop.on_wake
+local step, on_wake, now = weir.loop.step, weir.loop.on_wake, weir.now
 
--- Tasks that are always ready may run this many turns before the loop is asked for what came meanwhile.
+-- Tasks that are always ready may run this many turns, and begin none after this many seconds, before the loop
+-- is asked for what came meanwhile: a turn of many busy tasks is long.
 local TURNS <const> = 32
+local SLICE <const> = 0.001
 
 -- libuv counts in milliseconds. Longer than this, the timer is set again.
 local LONGEST <const> = 2 ^ 31
@@ -59,7 +61,7 @@ local function arm(self, due)
     self.at = nil
     return
   end
-  local at = weir.now() + due
+  local at = now() + due
   if self.at and math.abs(self.at - at) < 0.0002 then return end
   self.at = at
   uv.update_time()
@@ -69,9 +71,10 @@ end
 -- Runs what is ready, until nothing is or the loop must be asked.
 local function turns(main)
   local due, ready
+  local last = now() + SLICE
   for _ = 1, TURNS do
     due, ready = step()
-    if not ready or main:is_finished() then break end
+    if not ready or main:is_finished() or now() > last then break end
   end
   return due, ready
 end
