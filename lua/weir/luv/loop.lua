@@ -13,8 +13,8 @@ local loop = {}
 
 local step, on_wake, now = weir.loop.step, weir.loop.on_wake, weir.now
 
--- Tasks that are always ready may run this many turns, and begin none after this many seconds, before the loop
--- is asked for what came meanwhile: a turn of many busy tasks is long.
+-- Tasks that are always ready may run this many turns, and begin none after this many seconds, before the
+-- loop is asked for what came meanwhile: a turn of many busy tasks is long.
 local TURNS <const> = 32
 local SLICE <const> = 0.001
 
