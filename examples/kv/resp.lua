@@ -111,9 +111,30 @@ local function body(self)
   return self.args
 end
 
+-- Most commands lie complete in what was read: then this takes one at once. Nil: it does not, or something is
+-- wrong with it, and those who go step by step will see what.
+local function whole(self)
+  local text, limits, args, bytes = self.text, self.limits, {}, 0
+  local n, at = text:match("^%*(%d+)\r\n()", self.from)
+  n = tonumber(n)
+  if not n or n > limits.arguments then return nil end
+  for i = 1, n do
+    local size, from = text:match("^%$(%d+)\r\n()", at)
+    size = tonumber(size)
+    if not size or size > limits.value then return nil end
+    bytes, at = bytes + size, from + size + 2
+    if bytes > limits.command or text:sub(at - 2, at - 1) ~= "\r\n" then return nil end
+    args[i] = text:sub(from, at - 3)
+  end
+  self.from = at
+  return args
+end
+
 local function step(self)
   if self.length then return body(self) end
   if self.missing then return head(self) end
+  local args = whole(self)
+  if args then return args end
   local line, why = take_line(self)
   if not line then return nil, why end
   return begin(self, line)
