@@ -40,6 +40,36 @@ describe("A task's coroutine", function()
     assert.same({ "inner closed" }, log)
     assert.equal(1, #weir.tasks())
   end))
+
+  it("that is closed all the same (by who took coroutine.close before) ends the scope in it", function()
+    local written, status = helper.program [[
+      local close = coroutine.close
+      local weir = require "weir"
+      weir.on_error(function() end)
+      weir.run_paused(function()
+        local co
+        local task = weir.spawn(function()
+          co = coroutine.running()
+          weir.scope(function(scope)
+            scope:spawn(function()
+              local _ <close> = setmetatable({}, { __close = function() print "inner closed" end })
+              weir.sleep(100)
+              print "slept on"
+            end)
+            weir.timeout(70, function() weir.sleep(50) end)
+          end)
+        end)
+        weir.sleep(1)
+        close(co)
+        weir.sleep(200)
+        print(task:is_finished(), task:join())
+        print(#weir.tasks())
+      end)
+    ]]
+    assert.equal(0, status, written)
+    assert.matches("^inner closed\ntrue\tfalse\t", written)
+    assert.matches("\n1\n$", written)
+  end)
 end)
 
 describe("weir.join_set", function()
@@ -162,6 +192,71 @@ describe("weir.interval", function()
     for i, tick in ipairs(ticks) do assert.equal(began + i - 1, tick[2]) end
     assert.equal(began + 5, weir.now())
   end))
+end)
+
+describe("weir.interval", function()
+  it("leaves the next tick to the task in line if another takes this one first", function()
+    weir.run(function()
+      local interval = weir.interval(0.01)
+      local first = interval:tick()
+      local task = later(function() return interval:tick() end)
+      while weir.now() < first + 0.01 do end                -- busy: nothing fires meanwhile
+      local second = interval:tick()
+      assert.is_true(math.abs(second - first - 0.01) < 1e-6)
+      local third = helper.join(task)
+      assert.is_true(math.abs(third - second - 0.01) < 1e-6)
+    end)
+  end)
+end)
+
+describe("weir.advance", function()
+  it("is refused on the real clock", function()
+    weir.run(function()
+      helper.blames(function() weir.advance(1) end, "weir%.run_paused")
+    end)
+  end)
+end)
+
+describe("weir.broadcast with overflow = 'wait'", function()
+  it("keeps the senders' order at every capacity, and waits for the slowest", paused(function()
+    for _, capacity in ipairs { 1, 2, 31, 32, 33, 40, 64, 100, 500 } do
+      local tx, quick = weir.broadcast(capacity, { overflow = "wait" })
+      local slow = tx:subscribe()
+      local total = 3 * capacity + 5
+      local sender = later(function()
+        for i = 1, total do assert.equal(2, tx:send(i)) end
+        tx:drop()
+      end)
+      for i = 1, capacity do assert.same({ i }, { quick:recv() }) end
+      assert.same({ nil, "empty" }, { quick:try_recv() })
+      assert.equal("waiting", sender:status())
+      assert.same({ nil, "timeout" }, { tx:clone():send("late", 1) })
+      local seen = 0
+      local reader = weir.spawn(function()
+        for v, missed in quick do
+          assert.equal(0, missed)
+          assert(v > seen)
+          seen = v
+        end
+      end)
+      for i = 1, total do assert.same({ i }, { slow:recv() }) end
+      assert.same({ nil, "closed" }, { slow:recv() })
+      assert(sender:join())
+      assert(reader:join())
+      assert.equal(total, seen)
+    end
+  end))
+end)
+
+describe("broadcast.Receiver:same_channel", function()
+  it("tells receivers of one channel from those of another", function()
+    local tx, rx = weir.broadcast(2)
+    local more = tx:subscribe()
+    local _, stranger = weir.broadcast(2)
+    assert.is_true(rx:same_channel(more))
+    assert.is_true(more:same_channel(rx))
+    assert.is_false(rx:same_channel(stranger))
+  end)
 end)
 
 describe("Values in great number", function()
