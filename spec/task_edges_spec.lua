@@ -72,6 +72,51 @@ describe("A task's coroutine", function()
   end)
 end)
 
+describe("An error in a <close> handler that an error runs", function()
+  local function fails()
+    local _ <close> = setmetatable({}, { __close = function(_, err)
+      assert.equal("first", err)
+      error("second", 0)
+    end })
+    error("first", 0)
+  end
+
+  local function fails_with_a_table()
+    local _ <close> = setmetatable({}, { __close = function(_, err) error({ after = err }) end })
+    error { "first" }
+  end
+
+  local runners = {
+    pcall = function(f) return f() end,
+    timeout = function(f) return weir.timeout(1, f) end,
+    run_until_cancelled = function(f) return weir.cancellation_token():run_until_cancelled(f) end,
+    scope = function(f) return weir.scope(f) end,
+    wrap = function(f) return weir.wrap(f)() end,
+    ["timeout in a timeout"] = function(f) return weir.timeout(1, weir.timeout, 1, f) end,
+    ["spawn and join"] = function(f)
+      local ok, err = weir.spawn(f):join()
+      assert.is_false(ok)
+      error(err, 0)
+    end,
+    ["a wait before it"] = function(f)
+      return weir.timeout(5, function()
+        weir.sleep(1)
+        return f()
+      end)
+    end,
+  }
+  for name, runner in pairs(runners) do
+    it("takes the place of the first, as under " .. name, helper.failing(function()
+      local ok, err = pcall(runner, fails)
+      assert.is_false(ok)
+      assert.matches("^second", err)
+      ok, err = pcall(runner, fails_with_a_table)
+      assert.is_false(ok)
+      assert.same({ after = { "first" } }, err)
+    end))
+  end
+end)
+
 describe("weir.join_set", function()
   it("raises 'aborted' from join_all if one of its tasks was aborted by itself", paused(function()
     local set <close> = weir.join_set()
