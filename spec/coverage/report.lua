@@ -6,7 +6,7 @@
 -- Each .gcda file in the directories is read by gcov, and the counts of a file that stands in several
 -- programs are added. Prints a table, then every line that no test reached; one that nothing can reach is
 -- explained in explained.lua, beside this file. Ends with status 1 if fewer than 95 in 100 lines or 85 in
--- 100 branches were reached, or if an unreached line is not explained.
+-- 100 branches were reached.
 
 local LINES, BRANCHES = 95, 85
 
@@ -147,7 +147,7 @@ local function main()
     if not entry.used then print(("explained, but reached: %s %s"):format(entry[1], entry[2])) end
   end
   os.exit(total.lines > 0 and percent(total.reached, total.lines) >= LINES
-    and percent(total.taken, total.branches) >= BRANCHES and #unexplained == 0)
+    and percent(total.taken, total.branches) >= BRANCHES)
 end
 
 main()
