@@ -49,6 +49,7 @@ help:
 	@echo 'make kernel-test  the explorers of the C kernel, under ASan and UBSan'
 	@echo 'make oom          a Lua whose memory runs out at each allocation in turn'
 	@echo 'make collector    the suite with a collector that is in the way'
+	@echo 'make api          the suite on a Lua that checks itself and its C API'
 	@echo 'make fuzz         new programs for SECONDS=60        make fuzz-replay  those that were kept'
 	@echo 'make soak         random programs, flat memory, for SECONDS=60 or HOURS=1'
 	@echo 'make load         the two servers among bad clients, for SECONDS=60'
@@ -213,8 +214,8 @@ check-asan: build
 # The collector in the way, in four manners. A process for each file: a whole collection walks what is alive. Left out:
 # what mostly waits for other programs, and what is made to be long.
 COLLECTORS  = step cycle generational reversed
-COLLECTED   = $(if $(filter spec,$(SPECS)),$(filter-out $(addprefix spec/,$(addsuffix _spec.lua,cqueues docs examples \
-                interrupt luv rock)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua)),$(SPECS))
+COLLECTED   = $(if $(filter spec,$(SPECS)),$(filter-out $(addprefix spec/,$(addsuffix _spec.lua,chat cqueues docs \
+                examples interrupt kv luv rock)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua)),$(SPECS))
 collector:
 	@$(MAKE) --no-print-directory check-collector OUT=build/collector CFLAGS='-O2 -g'
 
@@ -228,6 +229,20 @@ check-collector: build $(OUT)/collector.so
 	      { cat $(OUT)/collector.log; echo "$$spec fails with WEIR_COLLECTOR=$$mode"; exit 1; }; \
 	    grep ' success' $(OUT)/collector.log; \
 	  done; \
+	done
+
+# The same files on a Lua that asserts what it does and how its C API is used, made from the system's source package.
+api:
+	@lua=$$(sh tools/checked-lua.sh build/api); \
+	if [ -n "$$lua" ]; then \
+	  $(MAKE) --no-print-directory check-api OUT=build/api CFLAGS='-O1 -g' LUA="$$lua"; \
+	else echo 'the checks of the Lua C API were left out'; fi
+
+check-api: build
+	@for spec in $(COLLECTED); do \
+	  $(WITH_TREE) $(LIMIT) $(BUSTED) --exclude-tags=slow -o plainTerminal $$spec >$(OUT)/api.log 2>&1 || \
+	    { cat $(OUT)/api.log; echo "$$spec fails on $(LUA)"; exit 1; }; \
+	  grep ' success' $(OUT)/api.log; \
 	done
 
 $(OUT)/collector.so: spec/collector.c Makefile

@@ -7,7 +7,7 @@ set -eu
 # The demo indexes the Lua libraries of the machine: the test framework brings some.
 demo="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev lua-busted"
 test="$demo lua-luv lua-cqueues lua-http curl redis-tools"
-ci="$test git clang clang-tidy libclang-rt-dev valgrind lua-check cppcheck luarocks binutils zip unzip pandoc"
+ci="$test git clang clang-tidy dpkg-dev libclang-rt-dev valgrind lua-check cppcheck luarocks binutils zip unzip pandoc"
 
 case ${1:-} in
   demo) packages=$demo ;;
