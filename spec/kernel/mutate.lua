@@ -6,8 +6,9 @@
 -- Sites are drawn by the seed, in turn from five kinds: drop a call; drop a give-back or a wake; negate a
 -- condition; swap a comparison; be off by one. A change that does not compile, or compiles to the same
 -- code, is no mutant and another is drawn. Each mutant is built in a copy of the tree (build/mutate) and
--- tested until something fails: first the kernel's explorers, if it is in the kernel, then the specs,
--- those of the same name first, then those that caught most in the least time. `only` is a Lua pattern for
+-- tested until something fails: first the kernel's explorers, if it is in the kernel, then the specs that
+-- go through the line (gcov knows), those of the same name first, then those that caught most in the least
+-- time. `only` is a Lua pattern for
 -- file names; `at` is a place, as in the report (csrc/kernel/mpsc.c:72): every site of that line, and no
 -- others; `scale` is that of the explorers; with `memory=1` the host whose memory runs out comes last.
 -- Ends with the survivors, and with status 1 if fewer than 95 in 100 were caught.
@@ -143,7 +144,8 @@ local function all_sites()
       local text = read(TREE .. "/" .. path)
       kind[2](code_of(text), function(from, to, instead)
         local site = { path = path, kind = kind[1], from = from, to = to, instead = instead }
-        local place = ("%s:%d"):format(path, line_number(text, from))
+        site.line = line_number(text, from)
+        local place = ("%s:%d"):format(path, site.line)
         if path:find(options.only) and (options.at == "" or options.at == place) then
           table.insert(sites[k], site)
         end
@@ -197,7 +199,7 @@ local BUSTED = "LUA_PATH='./lua/?.lua;./lua/?/init.lua;;' LUA_CPATH='./build/tes
 local function spec(path)
   local concept = path:match("([%w_]+)_spec%.lua$")
   return {
-    name = path, concept = concept, seconds = 60, catches = 0, again = AGAIN[concept],
+    name = path, path = path, concept = concept, seconds = 60, catches = 0, again = AGAIN[concept],
     command = BUSTED .. path,
   }
 end
@@ -212,6 +214,31 @@ local function fails(test)
   return not (test.again and succeeds(test.command, test.seconds))
 end
 
+-- The lines of the core that a spec goes through: lines[path][number] is true, or false if it does not;
+-- a line that gcov does not know (one that goes on from the line before) is nil.
+local function lines_of_spec(test)
+  local lines, file = {}, nil
+  if not test.path then return lines end
+  os.execute("rm -f " .. TREE .. "/build/counted/weir/*.gcda")
+  succeeds(BUSTED:gsub("build/test", "build/counted") .. test.path, test.seconds)
+  for _, said in ipairs(lines_of("cd " .. TREE .. " && gcov -t build/counted/weir/*.gcda 2>/dev/null")) do
+    local count, number, text = said:match("^%s*([%d#%-]+)%*?:%s*(%d+):(.*)$")
+    if number == "0" then
+      local path = text:match("^Source:(.*)$")
+      if path then
+        file = {}
+        lines[path] = file
+      end
+    elseif file and number and count ~= "-" then file[tonumber(number)] = not count:find("#") end
+  end
+  return lines
+end
+
+local function goes_through(test, site)
+  if not test.lines or not test.lines[site.path] then return true end
+  return test.lines[site.path][site.line] ~= false
+end
+
 -- The tests that pass on the tree as it is; the time that each takes bounds it from now on.
 local function baseline(tests)
   local green = {}
@@ -222,6 +249,7 @@ local function baseline(tests)
     else
       test.took = now() - began
       test.seconds = math.ceil(10 + 15 * test.took)    -- the machine may be busier later
+      test.lines = lines_of_spec(test)
       green[#green + 1] = test
     end
   end
@@ -276,7 +304,7 @@ local function catcher(site, tests)
   end
   for _, list in ipairs(which) do
     for _, entry in ipairs(ordered(list, site.path)) do
-      if fails(entry.test) then
+      if goes_through(entry.test, site) and fails(entry.test) then
         entry.test.catches = entry.test.catches + 1
         return entry.test.name
       end
@@ -312,6 +340,7 @@ local function prepare()
   local optimised = core()
   os.execute("touch " .. TREE .. "/csrc/weir.c")
   assert(builds(0) and kernel_builds())
+  assert(succeeds("make -s --no-print-directory OUT=build/counted CFLAGS='-O0 --coverage' build", 240))
   return {
     explorers = baseline(tests.explorers), specs = baseline(tests.specs),
     last = baseline(options.memory == 1 and { memory() } or {}),
