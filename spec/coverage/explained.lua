@@ -60,8 +60,6 @@ return {
   { "csrc/bind/frame.c", "go_on", NO_MEMORY, lines = {
     "lua_pop(f->co, nres);", 'return weirL_error(L, "too many results to yield");', "lua_settop(f->co, 0);",
     'return weirL_error(L, "too many results");' } },
-  { "csrc/bind/frame.c", "fill", NO_MEMORY, lines = {
-    "discard(L, S, f, true);", 'weirL_error(L, "too many arguments");' } },
   { "csrc/bind/task.c", "replace_error", NO_MEMORY, lines = { "else lua_setiuservalue(L, task, 1);" } },
   { "csrc/bind/trace.c", "slot_names", NO_MEMORY, lines = {
     "if (named != NULL) trace_realloc(t, named, after, 0);",
