@@ -267,13 +267,14 @@ describe("examples/chat at Ctrl-C", function()
       ann:send "/quit\n"
     end)
     ann:wait_for "* bye"
+    ann:rest()
     return deaf
   end
 
   it("cuts short who does not read, when the deadline is over", served(function(chat)
     local deaf <close> = deafen(chat)
     local code, output = chat:stop "sigterm"
-    assert.matches("^sigterm: %d connections to end\nstopped; 1 connections were cut short$", output)
+    assert.matches("^sigterm: [12] connections to end\nstopped; [12] connections were cut short$", output)
     assert.equal(0, code)
     assert.is_nil(deaf:rest():find "the server closes")
   end, "--deadline", "0.5"))
@@ -281,9 +282,9 @@ describe("examples/chat at Ctrl-C", function()
   it("waits no longer when there is a second one", served(function(chat)
     local _deaf <close> = deafen(chat)
     chat.process:kill "sigint"
-    assert.matches("^sigint: %d connections to end$", (chat.lines:next(server.PATIENCE)))
+    assert.matches("^sigint: [12] connections to end$", (chat.lines:next(server.PATIENCE)))
     local code, output = chat:stop "sigint"
-    assert.equal("stopped; 1 connections were cut short", output)
+    assert.matches("^stopped; [12] connections were cut short$", output) -- ann may just be ending
     assert.equal(0, code)
   end, "--deadline", "10000"))
 end)

@@ -438,9 +438,9 @@ describe("examples/kv at Ctrl-C", function()
     deaf:send(command("GET", "k"):rep(100))
     deaf:line()
     local code, output = kv:stop "sigterm"
-    assert.equal("sigterm: 2 connections to end\nstopped; 1 connections were cut short", output)
+    assert.matches("^sigterm: 2 connections to end\nstopped; [12] connections were cut short$", output)
     assert.equal(0, code)
-  end, "--deadline", "0.5"))
+  end, "--deadline", "1"))
 
   it("waits no longer when there is a second one", served(function(kv)
     local deaf <close> = kv:connect()
@@ -450,8 +450,9 @@ describe("examples/kv at Ctrl-C", function()
     deaf:line()
     kv.process:kill "sigint"
     assert.equal("sigint: 2 connections to end", (kv.lines:next(server.PATIENCE)))
+    assert.equal("", other:rest())
     local code, output = kv:stop "sigint"
-    assert.equal("stopped; 1 connections were cut short", output)
+    assert.matches("^stopped; [12] connections were cut short$", output) -- the other may just be ending
     assert.equal(0, code)
   end, "--deadline", "10000", "--stall", "10000"))
 end)
