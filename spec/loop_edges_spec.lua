@@ -254,9 +254,52 @@ describe("weir.loop.on_wake", function()
   wakes("a set's detach_all that makes room", function()
     local set = weir.join_set(1)
     local task = set:try_spawn(weir.sleep, 1000)
-    return function() set:spawn(function() end) end, function()
-      set:detach_all()
-      task:abort()
-    end, { set, task }
+    return function() set:spawn(function() end) end, function() set:detach_all() end, { set, task }
+  end)
+  wakes("a task's <close>", function()
+    local task = weir.spawn(weir.sleep, 1000)
+    return function() task:join() end, function() local _ <close> = task end
+  end)
+  wakes("a select by name that receives", function()
+    local tx, rx = weir.mpsc(1)
+    tx:try_send(1)
+    return function() tx:send(2) end, function() weir.try_select { job = rx } end
+  end)
+  wakes("a select over the same many that receives", function()
+    local list, keep = {}, {}
+    for i = 1, 20 do
+      keep[i], list[i] = weir.mpsc(2)
+      keep[i]:try_send(1)
+      keep[i]:try_send(1)
+    end
+    weir.select(list)
+    for i = 1, 20 do keep[i]:try_send(1) end
+    return function() weir.join_all { function() keep[7]:send(2) end } end, function()
+      local which
+      repeat which = weir.select(list) until which == 7
+    end
+  end)
+  wakes("a sender that the collector drops", function()
+    local pair = { weir.mpsc(1) }
+    local rx = pair[2]
+    return function() rx:recv() end, function()
+      pair[1] = nil
+      helper.collect()
+    end
+  end)
+
+  it("is called if a timer is reset to an earlier time, which a loop that sleeps must know", function()
+    local timer = weir.after(1000)
+    local task = weir.spawn(function() return timer:wait() end)
+    rest()
+    local calls = 0
+    weir.loop.on_wake(function() calls = calls + 1 end)
+    timer:reset(500)
+    local deadline = weir.loop.step()
+    weir.loop.on_wake(nil)
+    task:abort()
+    weir.run(function() helper.settle() end)
+    assert.equal(1, calls)
+    assert.is_true(deadline > 400 and deadline <= 500)
   end)
 end)
