@@ -127,6 +127,26 @@ describe("weir.select", function()
   end))
 end)
 
+describe("weir.select over an array in which a branch has a function", function()
+  it("chooses each ready one about as often as any other", paused(function()
+    local rounds, times = 1200, { 0, 0, 0, 0 }
+    local senders, list = {}, {}
+    for i = 1, 4 do
+      senders[i], list[i] = weir.mpsc(1)
+      senders[i]:try_send(i)
+    end
+    list[2] = { list[2], function(v) return v end }
+    for _ = 1, rounds do
+      local which, v = weir.select(list)
+      assert.equal(which, v)
+      times[which] = times[which] + 1
+      senders[which]:try_send(which)
+    end
+    -- 300 expected of each, deviation 15: eight deviations
+    for i = 1, 4 do assert.is_true(times[i] > 180 and times[i] < 420, i .. ": " .. times[i]) end
+  end))
+end)
+
 describe("weir.select_biased", function()
   it("takes the first that is ready, holes and disabled branches passed over", paused(function()
     local function ready()

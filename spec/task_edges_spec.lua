@@ -131,6 +131,36 @@ describe("weir.join_set", function()
   end))
 end)
 
+describe("A task that waits for a set's next", function()
+  it("hears that all were detached", paused(function()
+    local set <close> = weir.join_set()
+    local member = set:spawn(weir.sleep, 1000)
+    local task = later(function() return set:join_next() end)
+    set:detach_all()
+    assert.same({ true, nil, "empty" }, { task:join() })
+    assert.equal("waiting", member:status())
+    assert.equal(0, #set)
+  end))
+end)
+
+describe("watch.Sender:send_if_modified and send_modify", function()
+  it("raise, and store and tell nothing, if the function drops the sender", function()
+    for _, name in ipairs { "send_modify", "send_if_modified" } do
+      local tx, rx = weir.watch "old"
+      local other = tx:clone()
+      helper.blames(function()
+        tx[name](tx, function()
+          tx:drop()
+          return name == "send_modify" and "new" or true, "new"
+        end)
+      end, "sender is closed")
+      assert.equal("old", rx:borrow())
+      assert.is_false(rx:has_changed())
+      other:drop()
+    end
+  end)
+end)
+
 describe("weir.scope", function()
   it("does not let its tasks be detached", paused(function()
     weir.scope(function(scope)
