@@ -159,7 +159,7 @@ describe("a slow member of a room of examples/chat", function()
     until got + lost >= SAID
     assert.equal(SAID, got + lost)
     assert.is_true(lost > 0)
-  end))
+  end, "--stall", "600"))
 end)
 
 describe("examples/chat", function()
@@ -255,7 +255,7 @@ describe("examples/chat at Ctrl-C", function()
       client:wait_for "* the server closes"
       assert.equal("", client:rest())
     end
-  end))
+  end, "--deadline", "60"))
 
   -- Somebody talks to a room in which somebody else does not listen, until that one cannot be written to.
   local function deafen(chat)

@@ -336,7 +336,7 @@ describe("a subscriber of examples/kv", function()
     until text == "last"
     assert.equal(SENT + 1, got + missed)
     assert.is_true(missed > 0)
-  end))
+  end, "--stall", "600"))
 end)
 
 -- ## Clients that no server wishes for
@@ -371,7 +371,7 @@ describe("examples/kv", function()
     deaf:drop()
     other:drop()
     at_rest(kv)
-  end, "--stall", "0.5"))
+  end, "--stall", "2"))
 
   it("refuses whom it has no place for, and takes the next when there is one", served(function(kv)
     local first <close> = kv:connect()
@@ -429,7 +429,7 @@ describe("examples/kv at Ctrl-C", function()
     assert.equal("sigint: 2 connections to end\nstopped; 0 connections were cut short", output)
     assert.equal(0, code)
     assert.equal("", idle:rest())
-  end))
+  end, "--deadline", "60"))
 
   it("cuts short who does not read, when the deadline is over", served(function(kv)
     local deaf <close> = kv:connect()

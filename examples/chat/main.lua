@@ -1,7 +1,7 @@
 -- main.lua -- a chat server over TCP: talk to it with `nc 127.0.0.1 7000`.
 -- SPDX-License-Identifier: MIT
 --
---   lua5.4 examples/chat/main.lua [--port 7000] [--connections 1000] [--deadline 5]
+--   lua5.4 examples/chat/main.lua [--port 7000] [--connections 1000] [--stall 30] [--deadline 5]
 --
 --   listener -> a task per connection (member.lua) <-> an actor per room (room.lua)
 --
@@ -16,12 +16,12 @@ local luv = require "weir.luv"
 local rooms = require "room"
 local serve = require "member"
 
-local options = { port = 7000, connections = 1000, deadline = 5 }
+local options = { port = 7000, connections = 1000, stall = 30, deadline = 5 }
 
 for i = 1, #arg, 2 do
   local name, value = arg[i]:match("^%-%-(%a+)$"), tonumber(arg[i + 1])
   if not name or not options[name] or not value or value < 0 then
-    io.stderr:write("usage: main.lua [--port n] [--connections n] [--deadline seconds]\n")
+    io.stderr:write("usage: main.lua [--port n] [--connections n] [--stall seconds] [--deadline seconds]\n")
     os.exit(2)
   end
   options[name] = math.tointeger(value) or value
@@ -40,7 +40,7 @@ local function accept(members, incoming, quit)
       if not ok and err ~= "aborted" then io.stderr:write("connection failed: ", tostring(err), "\n") end
     elseif not conn then
       error("the listener has ended", 0)
-    elseif not members:try_spawn(serve, conn, quit) then
+    elseif not members:try_spawn(serve, conn, quit, options.stall) then
       conn:write("! the server is full\r\n", 0)
       conn:drop()
     end

@@ -6,7 +6,6 @@ local luv = require "weir.luv"
 local rooms = require "room"
 
 local LINE <const> = 1024    -- bytes; a longer line is cut
-local STALL <const> = 30     -- seconds for which a client may refuse to read
 local GREETING <const> = 60  -- seconds that it has to say who it is
 local KEEPALIVE <const> = 60 -- seconds of silence after which the system asks whether it is still there
 
@@ -14,7 +13,7 @@ local Member = {}
 
 -- False: the client is gone, or does not read.
 local function tell(self, text)
-  return (self.conn:write(text .. "\r\n", STALL))
+  return (self.conn:write(text .. "\r\n", self.stall))
 end
 
 local function leave(self)
@@ -113,11 +112,12 @@ local function converse(self, quit)
   end
 end
 
---- Serves a connection. However this ends, its seat in a room is given up.
-return function(conn, quit)
+--- Serves a connection; the client may refuse to read for `stall` seconds. However this ends, its seat in a room
+-- is given up.
+return function(conn, quit, stall)
   conn:handle():keepalive(true, KEEPALIVE)
   local lines <close> = luv.lines(conn, LINE)
-  local self <close> = setmetatable({ conn = conn, lines = lines }, Member)
+  local self <close> = setmetatable({ conn = conn, lines = lines, stall = stall }, Member)
   if greet(self, quit) then converse(self, quit) end
   conn:shutdown(1)
 end
