@@ -117,6 +117,40 @@ describe("An error in a <close> handler that an error runs", function()
   end
 end)
 
+describe("A waiting task whose coroutine is closed by who took coroutine.close before", function()
+  it("gives up its place in line, and what was granted to it", function()
+    local written, status = helper.program [[
+      local close = coroutine.close
+      local weir = require "weir"
+      weir.on_error(function() end)
+      weir.run_paused(function()
+        for _, granted in ipairs { false, true } do
+          local mutex = weir.mutex()
+          local guard = mutex:try_lock()
+          local co
+          local closed = weir.spawn(function()
+            co = coroutine.running()
+            mutex:lock()
+          end)
+          weir.yield()
+          local after = weir.spawn(function() return mutex:lock(100) end)
+          weir.yield()
+          if granted then guard:unlock() end
+          close(co)
+          if not granted then guard:unlock() end
+          weir.sleep(1)
+          print(closed:is_finished(), after:is_finished(), after:status())
+          print(weir.type(mutex:try_lock() or nil))
+          assert(select(2, after:join())):unlock()
+          assert(mutex:try_lock()):unlock()
+        end
+      end)
+    ]]
+    assert.equal("true\ttrue\tdone\nnil\ntrue\ttrue\tdone\nnil\n", written)
+    assert.equal(0, status)
+  end)
+end)
+
 describe("weir.join_set", function()
   it("raises 'aborted' from join_all if one of its tasks was aborted by itself", paused(function()
     local set <close> = weir.join_set()
