@@ -212,10 +212,10 @@ check-asan: build
 	  $(BUSTED) $(SPECS)
 
 # The collector in the way, in four manners. A process for each file: a whole collection walks what is alive. Left out:
-# what mostly waits for other programs, and what is made to be long.
+# what mostly waits for other programs, what steers the collector itself (finalizer), and what is made to be long.
 COLLECTORS  = step cycle generational reversed
 COLLECTED   = $(if $(filter spec,$(SPECS)),$(filter-out $(addprefix spec/,$(addsuffix _spec.lua,chat cqueues docs \
-                examples interrupt kv luv rock)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua)),$(SPECS))
+                examples finalizer interrupt kv luv rock)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua)),$(SPECS))
 collector:
 	@$(MAKE) --no-print-directory check-collector OUT=build/collector CFLAGS='-O2 -g'
 
