@@ -66,12 +66,16 @@ describe("A handle that was dropped", function()
     assert.equal(1, rx:recv())
     helper.settle()
   end)
-  same("select", channel, function(tx, rx, apart)
-    apart(function() weir.select { rx, weir.after(100) } end)
-    helper.settle()
-    assert(tx:send(1))
-    helper.settle()
-  end)
+  for place = 1, 3 do
+    same("select, branch " .. place, channel, function(tx, rx, apart)
+      local branches = { weir.notify(), weir.notify(), weir.notify() }
+      branches[place] = rx
+      apart(function() weir.select(branches) end)
+      helper.settle()
+      assert(tx:send(1))
+      helper.settle()
+    end)
+  end
   same("oneshot", weir.oneshot, function(tx, rx, apart)
     apart(function() assert.equal(1, rx:recv()) end)
     helper.settle()
