@@ -107,6 +107,7 @@ describe("weir.select", function()
     for i = 1, 20 do
       local tx, rx = weir.mpsc(1)
       list[i] = rx
+      held[#held + 1] = { tx }
       tx:try_send(i)
       assert.same({ i, i }, { weir.select(list) })
     end

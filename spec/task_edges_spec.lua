@@ -10,6 +10,7 @@ describe("A task's coroutine", function()
     local function mask() return (select(2, debug.gethook())) end
     weir.spawn(function() end):join()                 -- one coroutine lies in stock
     local outer = { debug.gethook() }
+    if outer[1] == "external hook" then outer = {} end  -- one of C: Lua cannot set it again
     debug.sethook(function() end, "", 1000000)
     local task = weir.spawn(function() return select(3, debug.gethook()) end)
     debug.sethook(table.unpack(outer))
@@ -239,16 +240,13 @@ end)
 describe("weir.once:get_or_init", function()
   it("refuses a handle, which everybody would own, and lets the next make the value", paused(function()
     local once = weir.once()
-    local kept
-    local ok, err = pcall(once.get_or_init, once, function()
-      local _, rx = weir.mpsc(1)
-      kept = rx
-      return rx
-    end)
+    local tx, rx = weir.mpsc(1)
+    local ok, err = pcall(once.get_or_init, once, function() return rx end)
     assert.is_false(ok)
     assert.matches("handle", err)
     assert.is_false(once:is_set())
-    assert.same({ nil, "empty" }, { kept:try_recv(0) })
+    assert.same({ nil, "empty" }, { rx:try_recv() })
+    assert.equal(1, tx:strong_count())
     assert.equal(7, once:get_or_init(function() return 7 end))
   end))
 end)
