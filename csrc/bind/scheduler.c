@@ -456,8 +456,12 @@ static int end_all (lua_State *L) {
   begin_turns(L, S);
   while (S->ntasks > 0) {
     uint32_t i;
-    for (i = 1; i <= S->nslots; i++)
-      if (weirL_slot_task(S, i) != NULL) weirL_abort(weirL_slot_task(S, i));
+    for (i = 1; i <= S->nslots; i++) {
+      Task *t = weirL_slot_task(S, i);
+      if (t == NULL) continue;
+      t->aborting = true;                       /* one that ran when memory failed is in no list */
+      weirL_make_ready(t);
+    }
     weirL_turn(L, S);
   }
   return 0;

@@ -381,7 +381,8 @@ static void done (lua_State *L, Scheduler *S, Task *t, lua_State *co, int n) {
     if (n > 1) {                                /* pack them, or fail */
       if (!lua_checkstack(L, n + 8)) {
         lua_settop(co, 0);
-        lua_pushliteral(co, "too many results");
+        lua_pushliteral(L, "too many results");
+        lua_xmove(L, co, 1);
         lua_settop(L, top);
         fail(L, S, t, co);
         return;
@@ -469,8 +470,9 @@ void weirL_resume (lua_State *L, Scheduler *S, Task *t) {
   if (WEIR_LIKELY(status == LUA_YIELD)) {
     if (WEIR_LIKELY(t->status != RUNNING)) return;
     lua_pop(co, n);
-    lua_pushliteral(co, "coroutine.yield was called in a task's own coroutine: use weir.yield "
+    lua_pushliteral(L, "coroutine.yield was called in a task's own coroutine: use weir.yield "
                     "to give way, or make the coroutine with weir.wrap");
+    lua_xmove(L, co, 1);                        /* (nothing raises in a coroutine at rest) */
     fail(L, S, t, co);
   }
   else if (WEIR_LIKELY(status == LUA_OK)) done(L, S, t, co, n);
