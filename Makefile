@@ -32,7 +32,7 @@ BUSTED      = $(shell file=$$(command -v busted); if head -n 1 "$$file" | grep -
                 then echo $(LUA) $$file --ignore-lua; else echo busted --lua="$$(command -v $(LUA))"; fi)
 SPECS       = spec
 # A spec that hangs is a failure, not a wait.
-LIMIT       = $(shell command -v timeout >/dev/null 2>&1 && echo timeout --foreground 1200)
+LIMIT       = $(shell command -v timeout >/dev/null 2>&1 && echo timeout --foreground 600)
 
 .PHONY: all help build demo test check check-asserting check-asan check-valgrind check-oom \
         coverage check-coverage tidy collector check-collector fuzz fuzz-merge fuzz-replay soak load run-soak run-load \
@@ -78,12 +78,12 @@ test:
 	@sh tools/setup.sh test
 	@$(MAKE) --no-print-directory check
 
-# Assertions are off in what is installed, and on in what is tested.
+# Assertions are off in what is installed, and on in what is tested. A process for each file (tools/specs.sh).
 check: symbols
 	@$(MAKE) --no-print-directory check-asserting OUT=build/test CFLAGS='-O2 -g'
 
 check-asserting: build
-	@$(WITH_TREE) $(LIMIT) $(BUSTED) $(SPECS)
+	@$(WITH_TREE) sh tools/specs.sh '$(LIMIT) $(BUSTED)' $(SPECS)
 
 run: build
 	@$(WITH_TREE) $(LUA) $(FILE) $(ARGS)
@@ -206,10 +206,9 @@ asan:
 	@$(MAKE) --no-print-directory check-asan OUT=build/asan CFLAGS='-O1 -g $(SANITIZE)'
 
 check-asan: build
-	@$(WITH_TREE) $(LIMIT) env WEIR_CHECKER=asan \
-	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	  LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
-	  $(BUSTED) $(SPECS)
+	@checker="WEIR_CHECKER=asan ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1"; \
+	preload="LD_PRELOAD=$$($(CC) -print-file-name=libasan.so):$$($(CC) -print-file-name=libubsan.so)"; \
+	$(WITH_TREE) sh tools/specs.sh "$(LIMIT) env $$checker $$preload $(BUSTED)" $(SPECS)
 
 # The collector in the way, in four manners. A process for each file: a whole collection walks what is alive. Left out:
 # what mostly waits for other programs, what steers the collector itself (finalizer), and what is made to be long.
