@@ -8,6 +8,9 @@
 **   Slot          a coroutine that is used for one task (or frame) after another
 **   Frame         a nested coroutine of a task: weir.wrap, timeout, scope ...
 **   Op            how one thing is waited for: try, look, stand in line
+**
+** Long because it is the one header of the binding: what two files share stands here, and
+** nowhere else.
 */
 #ifndef WEIR_BIND_H
 #define WEIR_BIND_H
@@ -391,6 +394,7 @@ int weirL_await (lua_State *L, Scheduler *S, const Op *op, int timeout,
 typedef int (*weirL_Poll) (lua_State *L, int i, weir_Waiter *won);
 int weirL_try_grant (lua_State *L, int i, int n, weir_Waiter *won, weirL_Poll poll);
 int weirL_with_grant (lua_State *L, int i, int n, weir_Waiter *won, weirL_Poll poll);
+void weirL_as_won (weir_Waiter *place, weir_Permits *p);
 void weirL_open_wait (lua_State *L, int S);
 
 static inline bool weirL_granted (const weir_Waiter *won) {

@@ -152,11 +152,7 @@ static int broadcast_send_poll (lua_State *L, int i, weir_Waiter *won) {
   if (!weirL_granted(won)) {
     if (b->k.receivers == 0) return weirL_reason(L, "closed");
     if (!weir_permits_try(&b->k.room, 1)) return WEIR_PENDING;
-    won = &place;                               /* as if won just now */
-    place.parking = NULL;
-    place.permits = &b->k.room;
-    place.need = 1;
-    place.owns = true;
+    weirL_as_won(won = &place, &b->k.room);
   }
   if (is_inline(b)) return broadcast_send_take(L, i, won);      /* nothing may fail */
   return weirL_with_grant(L, i, 2, won, broadcast_send_take);

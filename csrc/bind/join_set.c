@@ -143,11 +143,7 @@ static int spawn_poll (lua_State *L, int i, weir_Waiter *won) {
   if (set->limit == 0) return spawn_member(L, set, NULL);
   if (!weirL_granted(won)) {
     if (!weir_permits_try(&set->room, 1)) return WEIR_PENDING;
-    won = &place;                               /* as if won just now */
-    place.parking = NULL;
-    place.permits = &set->room;
-    place.need = 1;
-    place.owns = true;
+    weirL_as_won(won = &place, &set->room);
   }
   return weirL_with_grant(L, i, lua_gettop(L) - i + 1, won, spawn_take);
 }

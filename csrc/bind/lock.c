@@ -51,16 +51,13 @@ static int write_take (lua_State *L, int i, weir_Waiter *won) {
 }
 
 static int mutex_poll (lua_State *L, int i, weir_Waiter *won) {
-  if (weirL_granted(won)) return weirL_with_grant(L, i, 1, won, mutex_take);
-  return mutex_take(L, i, NULL);
+  return weirL_with_grant(L, i, 1, won, mutex_take);
 }
 static int read_poll (lua_State *L, int i, weir_Waiter *won) {
-  if (weirL_granted(won)) return weirL_with_grant(L, i, 1, won, read_take);
-  return read_take(L, i, NULL);
+  return weirL_with_grant(L, i, 1, won, read_take);
 }
 static int write_poll (lua_State *L, int i, weir_Waiter *won) {
-  if (weirL_granted(won)) return weirL_with_grant(L, i, 1, won, write_take);
-  return write_take(L, i, NULL);
+  return weirL_with_grant(L, i, 1, won, write_take);
 }
 
 static bool one_ready (lua_State *L, int i) {

@@ -13,7 +13,8 @@
 ** slot is kept free for it.
 **
 ** N1  handed: that task is parked or woken in recv_wait, its waiter owns one
-**     permit of items, its L has the receiver at index 1 and the message at 2
+**     permit of items, its L has the receiver at index 1 and the message at 2;
+**     its `called` says whether that came by `call`
 ** N2  k.len == stored + (handed ? 1 : 0); a single block keeps a slot free for it
 **
 ** The kernel decides; here the values move. A send raises only before the
@@ -502,8 +503,7 @@ static int many_take (lua_State *L, int i, weir_Waiter *won) {
 }
 
 static int mpsc_many_poll (lua_State *L, int i, weir_Waiter *won) {
-  if (weirL_granted(won)) return weirL_with_grant(L, i, 3, won, many_take);
-  return many_take(L, i, won);
+  return weirL_with_grant(L, i, 3, won, many_take);
 }
 
 static const Op mpsc_many_op = {"recv_many", mpsc_many_poll, mpsc_recv_ready, mpsc_recv_enter, recv_guard, true};

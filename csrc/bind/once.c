@@ -90,8 +90,7 @@ static int init_poll (lua_State *L, int i, weir_Waiter *won) {
   Handle *guard;
   if (!weir_once_ready(&o->k, won)) return once_wait_poll(L, i, won);
   lua_settop(L, 2);
-  if (weirL_granted(won)) weirL_with_grant(L, 1, 1, won, init_guard);
-  else init_guard(L, 1, NULL);                  /* once; f; guard */
+  weirL_with_grant(L, 1, 1, won, init_guard);   /* once; f; guard */
   guard = (Handle *)lua_touserdata(L, 3);
   if (!weir_once_begin(&o->k, won)) return once_wait_poll(L, i, won);  /* a finalizer was here */
   guard->end = o;

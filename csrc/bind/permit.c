@@ -47,8 +47,7 @@ static int reserve_take (lua_State *L, int i, weir_Waiter *won) {
 }
 
 static int reserve_poll (lua_State *L, int i, weir_Waiter *won) {
-  if (weirL_granted(won)) return weirL_with_grant(L, i, 1, won, reserve_take);
-  return reserve_take(L, i, won);
+  return weirL_with_grant(L, i, 1, won, reserve_take);
 }
 
 static bool reserve_ready (lua_State *L, int i) {
@@ -90,8 +89,7 @@ static int permit_many_take (lua_State *L, int i, weir_Waiter *won) {
 }
 
 static int permit_many_poll (lua_State *L, int i, weir_Waiter *won) {
-  if (weirL_granted(won)) return weirL_with_grant(L, i, 2, won, permit_many_take);
-  return permit_many_take(L, i, won);
+  return weirL_with_grant(L, i, 2, won, permit_many_take);
 }
 
 static void many_enter (lua_State *L, int i, weir_Waiter *w) {

@@ -40,8 +40,7 @@ static int acquire_take (lua_State *L, int i, weir_Waiter *won) {
 }
 
 static int acquire_poll (lua_State *L, int i, weir_Waiter *won) {
-  if (weirL_granted(won)) return weirL_with_grant(L, i, 2, won, acquire_take);
-  return acquire_take(L, i, won);
+  return weirL_with_grant(L, i, 2, won, acquire_take);
 }
 
 static bool acquire_ready (lua_State *L, int i) {

@@ -110,10 +110,11 @@ static int granted_poll (lua_State *L) {
 int weirL_try_grant (lua_State *L, int i, int n, weir_Waiter *won, weirL_Poll poll) {
   Scheduler *S = weirL_scheduler(L);
   Granted g = {poll, won, 0};
-  int k, status = LUA_ERRMEM;
+  int k, room, status = LUA_ERRMEM;
   assert(won->owns);
   if (n > lua_gettop(L) - i + 1) n = lua_gettop(L) - i + 1;
-  if (lua_checkstack(L, n + LUA_MINSTACK)) {
+  room = lua_checkstack(L, n + LUA_MINSTACK);
+  if (WEIR_LIKELY(room)) {
     weirL_uv(L, UV_GRANTED);
     for (k = 0; k < n; k++) lua_pushvalue(L, i + k);
     lua_pushlightuserdata(L, &g);
@@ -121,16 +122,25 @@ int weirL_try_grant (lua_State *L, int i, int n, weir_Waiter *won, weirL_Poll po
     status = lua_pcall(L, n + 1, LUA_MULTRET, 0);
     S->granting--;
   }
-  else lua_pushnil(L);                          /* (the room that every C function has) */
   if (WEIR_LIKELY(status == LUA_OK)) return g.result;
   if (won->parking != NULL && won->parking->won == won) weir_unpark(won->parking);
   else if (won->owns) weir_permits_give(won->permits, weir_permits_take(won));
+  if (!room) lua_pushliteral(L, "stack overflow");     /* (the room that every C function has) */
   return WEIR_RAISED;
 }
 
+/* poll(L, i, won): protected if there is a grant to be lost, straight if not. [-0, +?, e] */
 int weirL_with_grant (lua_State *L, int i, int n, weir_Waiter *won, weirL_Poll poll) {
-  int r = weirL_try_grant(L, i, n, won, poll);
+  int r = weirL_granted(won) ? weirL_try_grant(L, i, n, won, poll) : poll(L, i, won);
   return r != WEIR_RAISED ? r : lua_error(L);
+}
+
+/* A place that was just taken from the permits, as if it had been won. */
+void weirL_as_won (weir_Waiter *place, weir_Permits *p) {
+  place->parking = NULL;
+  place->permits = p;
+  place->need = 1;
+  place->owns = true;
 }
 
 void weirL_open_wait (lua_State *L, int S) {
