@@ -6,22 +6,11 @@ if not found then
   return
 end
 local weir = require "weir"
-local luv = require "weir.luv"
 local server = require "spec.soak.server"
 
--- What it costs in memory is then the checker's.
-local checked = os.getenv "WEIR_CHECKER" ~= nil or os.getenv "WEIR_COLLECTOR" ~= nil
+local checked = server.checked
 
--- A claim's body inside of luv.run, with a server of its own.
-local function served(body, ...)
-  local options = { ... }
-  return function()
-    luv.run(function()
-      local chat <close> = server.start("chat", table.unpack(options))
-      body(chat)
-    end)
-  end
-end
+local function served(body, ...) return server.served("chat", body, ...) end
 
 -- Somebody who has said who it is, and has joined a room.
 local function enter(chat, nick, room)

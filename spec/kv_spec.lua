@@ -9,27 +9,11 @@ local weir = require "weir"
 local luv = require "weir.luv"
 local server = require "spec.soak.server"
 
--- What it costs in memory is then the checker's.
-local checked = os.getenv "WEIR_CHECKER" ~= nil or os.getenv "WEIR_COLLECTOR" ~= nil
+local checked = server.checked
 
--- A claim's body inside of luv.run, with a server of its own.
-local function served(body, ...)
-  local options = { ... }
-  return function()
-    luv.run(function()
-      local kv <close> = server.start("kv", table.unpack(options))
-      body(kv)
-    end)
-  end
-end
+local function served(body, ...) return server.served("kv", body, ...) end
 
-local function command(...)
-  local parts = { "*", select("#", ...), "\r\n" }
-  for _, word in ipairs { ... } do
-    parts[#parts + 1] = ("$%d\r\n%s\r\n"):format(#word, word)
-  end
-  return table.concat(parts)
-end
+local command = server.command
 
 local function bulk(s)
   return ("$%d\r\n%s\r\n"):format(#s, s)

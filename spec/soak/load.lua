@@ -70,13 +70,7 @@ end
 
 local kv = {}
 
-local function command(...)
-  local parts = { "*", select("#", ...), "\r\n" }
-  for _, word in ipairs { ... } do
-    parts[#parts + 1] = ("$%d\r\n%s\r\n"):format(#word, word)
-  end
-  return table.concat(parts)
-end
+local command = server.command
 
 local GARBAGE <const> = {
   "*", "$", "\r\n", "\n", "-", "1", "3", "9999999999", "GET", "SET", "\0", "\255", " ", "SUBSCRIBE",

@@ -198,4 +198,27 @@ function server.can_open(n)
   return not limit or limit >= n
 end
 
+-- What a server costs in memory is then the checker's.
+server.checked = os.getenv "WEIR_CHECKER" ~= nil or os.getenv "WEIR_COLLECTOR" ~= nil
+
+-- A claim's body inside of luv.run, with a server of its own.
+function server.served(name, body, ...)
+  local options = { ... }
+  return function()
+    luv.run(function()
+      local started <close> = server.start(name, table.unpack(options))
+      body(started)
+    end)
+  end
+end
+
+-- A command in the protocol of Redis.
+function server.command(...)
+  local parts = { "*", select("#", ...), "\r\n" }
+  for _, word in ipairs { ... } do
+    parts[#parts + 1] = ("$%d\r\n%s\r\n"):format(#word, word)
+  end
+  return table.concat(parts)
+end
+
 return server
