@@ -28,7 +28,8 @@ return {
   { "csrc/bind/broadcast.c", "grow", FINALIZER, lines = { "lua_pop(L, 2);", "return;" } },
   { "csrc/bind/mpsc.c", "send_value", FINALIZER, lines = {
     "weirL_badspent(L, i, (const Handle *)lua_touserdata(L, i));",
-    "weirL_badspent(L, from, (const Handle *)lua_touserdata(L, from));" } },
+    "weirL_badspent(L, from, (const Handle *)lua_touserdata(L, from));", "lua_settop(L, store - 1);",
+    "return send_value(L, i, c, won, p, from != 0 ? from : v, call);" } },
   { "csrc/bind/mpsc.c", "many_take", FINALIZER, lines = {
     "lua_pushnil(L);", "lua_rawseti(L, i + 1, len + n + 1);", "break;" } },
   { "csrc/bind/object.c", "weirL_handle_commit", FINALIZER, lines = {
@@ -60,12 +61,9 @@ return {
   { "csrc/bind/frame.c", "go_on", NO_MEMORY, lines = {
     "lua_pop(f->co, nres);", 'return weirL_error(L, "too many results to yield");', "lua_settop(f->co, 0);",
     'return weirL_error(L, "too many results");' } },
-  { "csrc/bind/task.c", "replace_error", NO_MEMORY, lines = { "else lua_setiuservalue(L, task, 1);" } },
   { "csrc/bind/trace.c", "slot_names", NO_MEMORY, lines = {
     "if (named != NULL) trace_realloc(t, named, after, 0);",
     "if (hashes != NULL) trace_realloc(t, hashes, after, 0);", "return false;" } },
-  { "csrc/bind/wait.c", "weirL_try_grant", NO_MEMORY, lines = {
-    "else lua_pushnil(L);                          /* (the room that every C function has) */" } },
 
   { "csrc/bind/join_set.c", "to_set",
     "a set that is dropped is spent at once: only a scope's is seen between",
