@@ -1,20 +1,22 @@
 -- mutate.lua: changes the C core in one place at a time and sees whether a test notices.
 -- SPDX-License-Identifier: MIT
 --
---   lua5.4 spec/kernel/mutate.lua [seed=N] [count=N] [only=PATTERN] [at=FILE:LINE] [scale=X] [memory=1]
+--   lua5.4 spec/kernel/mutate.lua [seed=N] [count=N] [only=PATTERN] [at=FILE:LINE,...] [tests=PATTERN]
+--                                 [scale=X] [memory=1]
 --
 -- Sites are drawn by the seed, in turn from five kinds: drop a call; drop a give-back or a wake; negate a
 -- condition; swap a comparison; be off by one. A change that does not compile, or compiles to the same
 -- code, is no mutant and another is drawn. Each mutant is built in a copy of the tree (build/mutate) and
 -- tested until something fails: first the kernel's explorers, if it is in the kernel, then the specs that
 -- go through the line (gcov knows), those of the same name first, then those that caught most in the least
--- time. `only` is a Lua pattern for
--- file names; `at` is a place, as in the report (csrc/kernel/mpsc.c:72): every site of that line, and no
--- others; `scale` is that of the explorers; with `memory=1` the host whose memory runs out comes last.
+-- time. `only` is a Lua pattern for file names; `at` is a list of places, as in the report
+-- (csrc/kernel/mpsc.c:72): every site of those lines, and no others; `tests` is a pattern for the names of
+-- the tests that are run; `scale` is that of the explorers; with `memory=1` the host whose memory runs out
+-- comes last.
 -- Ends with the survivors, and with status 1 if fewer than 95 in 100 were caught.
 
 local TREE = "build/mutate/tree"
-local options = { seed = 1, count = 200, only = "", at = "", scale = 0.05, memory = 0 }
+local options = { seed = 1, count = 200, only = "", at = "", tests = "", scale = 0.05, memory = 0 }
 
 -- Not tried: what builds, what needs other libraries or the real clock, what starts programs. They test
 -- little of the core that the others do not, and a busy machine may fail them with no mutant at all.
@@ -134,6 +136,10 @@ local KINDS = {
   { "off by one", numbers },
 }
 
+local function is_wanted(place)
+  return options.at == "" or ("," .. options.at .. ","):find("," .. place .. ",", 1, true) ~= nil
+end
+
 -- For each kind, every site in every file.
 local function all_sites()
   local sites = {}
@@ -145,8 +151,7 @@ local function all_sites()
       kind[2](code_of(text), function(from, to, instead)
         local site = { path = path, kind = kind[1], from = from, to = to, instead = instead }
         site.line = line_number(text, from)
-        local place = ("%s:%d"):format(path, site.line)
-        if path:find(options.only) and (options.at == "" or options.at == place) then
+        if path:find(options.only) and is_wanted(("%s:%d"):format(path, site.line)) then
           table.insert(sites[k], site)
         end
       end)
@@ -239,10 +244,18 @@ local function goes_through(test, site)
   return test.lines[site.path][site.line] ~= false
 end
 
+local function chosen(tests)
+  local list = {}
+  for _, test in ipairs(tests) do
+    if test.name:find(options.tests) then list[#list + 1] = test end
+  end
+  return list
+end
+
 -- The tests that pass on the tree as it is; the time that each takes bounds it from now on.
 local function baseline(tests)
   local green = {}
-  for _, test in ipairs(tests) do
+  for _, test in ipairs(chosen(tests)) do
     if test.build then assert(succeeds(test.build, 60), test.build) end
     local began = now()
     if fails(test) then say("left out, it fails on the tree as it is: %s", test.name)
@@ -318,9 +331,17 @@ local function is_same(site, optimised)
   return builds(2) and core() == optimised
 end
 
+-- The function that a site is in: the last name before it that stands in the first column's line.
+local function function_of(site, text)
+  local name = "-"
+  for found in ("\n" .. text:sub(1, site.from)):gmatch("\n[%a_][^\n;=]-([%w_]+) %(") do name = found end
+  return name
+end
+
 local function describe(site, text)
   local shown = text:sub(site.from, site.to):gsub("%s+", " ")
-  return ("%s:%d %s: %s"):format(site.path, line_number(text, site.from), site.kind, shown)
+  return ("%s:%d %s, %s: %s"):format(site.path, line_number(text, site.from), function_of(site, text),
+                                     site.kind, shown)
 end
 
 -- ---- all of it ---------------------------------------------------------------------------------
