@@ -456,59 +456,100 @@ void weirL_timer_fire (weir_Deadline *due);
 void weirL_open_time (lua_State *L, int S);
 
 /* store.c: a queue of values in user values, never in the registry */
+typedef union Number {            /* the value of a scalar: nothing to the collector */
+  lua_Integer i;
+  lua_Number n;
+} Number;
+enum { NO_SCALAR, INTEGER, FLOAT, BOOLEAN, FROM_CALL };
+typedef struct Scalar {
+  Number is;
+  uint8_t kind;
+} Scalar;
+
 struct Block {
   Block *next;                    /* C view of user value 1 */
   uint16_t head, len, size;       /* a ring of `size` slots, a power of two */
-  uint16_t pad;
-};                                /* behind it a bit for each slot: it came by `call` */
-enum { STORE_INLINE = 1, STORE_FIRST = 3, BLOCK_MAX = 256 };
+  bool scalars;                   /* the slots are Scalars, behind it */
+  uint8_t holds;                  /* of the block inside, a kind: a scalar; or FROM_CALL */
+};                                /* behind it else a bit for each slot: it came by `call` */
+enum { STORE_FIRST = 3, BLOCK_MAX = 256 };
 typedef struct Store {
   Block *first, *last;            /* anchored by user values 1 and 2 */
-  union {
-    Block b;
-    unsigned char space[sizeof(Block) + 4];
-  } in;
+  Block in;                       /* of one slot */
+  Number inside;                  /* in it, if that is a scalar */
 } Store;
 void weirL_store_init (Store *s);
-void weirL_store_grow (lua_State *L, int i, Store *s, uint32_t most);
-void weirL_store_push_block (lua_State *L, int i, Store *s, int v);
+void weirL_store_grow (lua_State *L, int i, Store *s, uint32_t most, int type);
+void weirL_store_push (lua_State *L, int i, Store *s, int v);
 void weirL_store_push_front (lua_State *L, int i, Store *s, int v);
-int weirL_store_pop_block (lua_State *L, int i, Store *s);
-void weirL_store_mark_call (Block *b, int nth);
+int weirL_store_pop (lua_State *L, int i, Store *s);
+void weirL_store_mark_call (Store *s, bool first);
 bool weirL_store_take_call (Store *s);
 
-/* Is there no room for one more, until it grows? `reserve`: a single block keeps
-** one slot free. */
-static inline bool weirL_store_full (const Store *s, bool reserve) {
-  return s->last->len + (reserve && s->first == s->last) >= s->last->size;
+static inline bool weirL_is_scalar (int type) {
+  return type == LUA_TNUMBER || type == LUA_TBOOLEAN;
 }
 
-/* Put the value at index v last; there is room. The channel is at index i.
-** [-0, +0|1, -] */
-static inline void weirL_store_push (lua_State *L, int i, Store *s, int v) {
-  Block *b = s->last;
-  if (b != &s->in.b) {
-    weirL_store_push_block(L, i, s, v);
-    return;
+/* Is there no room for one more, of that type, until it grows? `reserve`: a single block
+** keeps one slot free. */
+static inline bool weirL_store_full (const Store *s, bool reserve, int type) {
+  const Block *b = s->last;
+  return b->len + (reserve && s->first == b) >= b->size || (b->scalars && !weirL_is_scalar(type));
+}
+
+static inline Scalar *weirL_scalars (Block *b) { return (Scalar *)(void *)(b + 1); }
+
+/* The kind of the scalar at index v, whose value goes to *x. [-0, +0, -] */
+static inline uint8_t weirL_scalar (lua_State *L, int v, Number *x) {
+  if (WEIR_LIKELY(lua_isinteger(L, v))) {
+    x->i = lua_tointeger(L, v);
+    return INTEGER;
   }
-  lua_pushvalue(L, v);
-  lua_setiuservalue(L, i, STORE_FIRST + ((b->head + b->len) & (STORE_INLINE - 1)));
-  b->len++;
+  if (lua_isboolean(L, v)) {
+    x->i = lua_toboolean(L, v);
+    return BOOLEAN;
+  }
+  x->n = lua_tonumber(L, v);
+  return FLOAT;
 }
 
-/* Take the first value out; its type. The store is not empty. Raises, for want
-** of memory, only before anything is taken. [-0, +1|2, m]: the value is on top. */
-static inline int weirL_store_pop (lua_State *L, int i, Store *s) {
+/* [-0, +1, -] */
+static inline void weirL_push_scalar (lua_State *L, Number x, uint8_t kind) {
+  if (WEIR_LIKELY(kind == INTEGER)) lua_pushinteger(L, x.i);
+  else if (kind == BOOLEAN) lua_pushboolean(L, x.i != 0);
+  else lua_pushnumber(L, x.n);
+}
+
+/* weirL_store_push of the value at index v, of that type, if it needs no user value. */
+static inline bool weirL_store_push_scalar (lua_State *L, Store *s, int v, int type) {
+  Block *b = s->last;
+  if (!weirL_is_scalar(type)) return false;
+  if (b->scalars) {
+    Scalar *x = &weirL_scalars(b)[(b->head + b->len) & (b->size - 1u)];
+    x->kind = weirL_scalar(L, v, &x->is);
+  }
+  else if (b == &s->in) b->holds = weirL_scalar(L, v, &s->inside);
+  else return false;
+  b->len++;
+  return true;
+}
+
+/* weirL_store_pop of a value that is in no user value, and whose block stays. */
+static inline bool weirL_store_pop_scalar (lua_State *L, Store *s) {
   Block *b = s->first;
-  int slot = b->head, type;
-  if (b != &s->in.b || b != s->last) return weirL_store_pop_block(L, i, s);
-  type = lua_getiuservalue(L, i, STORE_FIRST + slot);
-  if (WEIR_UNLIKELY(type == LUA_TUSERDATA)) weirL_handle_anchor(L, -1);
-  lua_pushnil(L);
-  lua_setiuservalue(L, i, STORE_FIRST + slot);
-  b->head = (uint16_t)((slot + 1) & (STORE_INLINE - 1));
+  if (b->len == 1 && b != s->last) return false;
+  if (b->scalars) {
+    const Scalar *x = &weirL_scalars(b)[b->head];
+    weirL_push_scalar(L, x->is, x->kind);
+    b->head = (uint16_t)((b->head + 1) & (b->size - 1));
+  }
+  else if (b->holds != NO_SCALAR && b->holds != FROM_CALL) {
+    weirL_push_scalar(L, s->inside, b->holds);
+    b->holds = NO_SCALAR;
+  }
+  else return false;
   b->len--;
-  return type;
+  return true;
 }
 
 /* mpsc.c, permit.c */

@@ -47,7 +47,7 @@ WEIR_COLD static void bad_handle (lua_State *L, KindId mpsc, KindId mpmc) {
 }
 
 /* the live sender at index 1 */
-Handle *weirL_sender (lua_State *L) {
+static inline Handle *mpsc_sender (lua_State *L) {
   Handle *h = (Handle *)lua_touserdata(L, 1);
   if (WEIR_LIKELY(h != NULL && lua_rawlen(L, 1) == sizeof(Handle) && is_sender(h->o.tag)))
     return h;
@@ -55,7 +55,9 @@ Handle *weirL_sender (lua_State *L) {
   return NULL;
 }
 
-static Handle *mpsc_receiver (lua_State *L) {
+Handle *weirL_sender (lua_State *L) { return mpsc_sender(L); }
+
+static inline Handle *mpsc_receiver (lua_State *L) {
   Handle *h = (Handle *)lua_touserdata(L, 1);
   if (WEIR_LIKELY(h != NULL && lua_rawlen(L, 1) == sizeof(Handle) && is_receiver(h->o.tag)))
     return h;
@@ -74,10 +76,19 @@ void weirL_check_message (lua_State *L, int v) {
   }
 }
 
-/* A message that is no userdata: nothing to check or move. */
-static inline bool plain_message (lua_State *L) {
-  int type = lua_type(L, 2);
-  return type > LUA_TNIL && type != LUA_TUSERDATA;
+/* A message of this type that is no userdata: nothing to check or move. */
+static inline bool is_plain (int type) { return type > LUA_TNIL && type != LUA_TUSERDATA; }
+
+/* Must the store grow for one more of that type? */
+static inline bool store_full (const Mpsc *c, int type) {
+  return weirL_store_full(&c->store, c->handed != NULL, type);
+}
+
+/* [-0, +0, m] */
+static void grow_store (lua_State *L, int store, Mpsc *c, int type) {
+  if (c->handed != NULL && !weirL_is_scalar(lua_type(c->handed->L, 2)))
+    type = LUA_TNIL;                            /* it may have to go there too */
+  weirL_store_grow(L, store, &c->store, c->k.capacity, type);
 }
 
 /* ---- sending ------------------------------------------------------------- */
@@ -90,7 +101,7 @@ static inline bool plain_message (lua_State *L) {
 static int send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, Permit *p, int v,
                        bool call) {
   bool held = p != NULL || (won != NULL && won->owns);
-  int from = 0, store;
+  int from = 0, store, type = lua_type(L, v);
   if (held ? c->k.receivers == 0 : c->k.refusing) {
     if (p != NULL) p->n--;
     if (held) weir_permits_give(&c->k.room, p != NULL ? 1 : weir_permits_take(won));
@@ -99,18 +110,17 @@ static int send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, Permit *p
   if (!held && !weir_permits_ready(&c->k.room, 1)) return WEIR_PENDING;
   lua_getiuservalue(L, i, 1);
   store = lua_gettop(L);
-  if (WEIR_UNLIKELY(lua_type(L, v) == LUA_TUSERDATA && weirL_handle(L, v) != NULL)) {
+  if (WEIR_UNLIKELY(type == LUA_TUSERDATA && weirL_handle(L, v) != NULL)) {
     weirL_handle_prepare(L, v);
     from = v;
     v = lua_gettop(L);
   }
-  if (WEIR_UNLIKELY(weirL_store_full(&c->store, c->handed != NULL) || from != 0)) {
-    if (weirL_store_full(&c->store, c->handed != NULL))
-      weirL_store_grow(L, store, &c->store, c->k.capacity);
+  if (WEIR_UNLIKELY(store_full(c, type) || from != 0)) {
+    if (store_full(c, type)) grow_store(L, store, c, type);
     if (!weirL_live(lua_touserdata(L, i)))      /* a finalizer was here */
       weirL_badspent(L, i, (const Handle *)lua_touserdata(L, i));
     if (p != NULL && p->n == 0) return WEIR_PENDING;
-    if (weirL_store_full(&c->store, c->handed != NULL) ||
+    if (store_full(c, type) ||
         (held ? c->k.receivers == 0 : c->k.refusing || !weir_permits_ready(&c->k.room, 1))) {
       lua_settop(L, store - 1);
       return send_value(L, i, c, won, p, from != 0 ? from : v, call);
@@ -123,7 +133,7 @@ static int send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, Permit *p
   }
   weirL_store_push(L, store, &c->store, v);
   if (call) {
-    weirL_store_mark_call(c->store.last, c->store.last->len - 1);
+    weirL_store_mark_call(&c->store, false);
     c->calls++;
   }
   if (p != NULL) p->n--;
@@ -152,8 +162,8 @@ static int send_take (lua_State *L, int i, weir_Waiter *won) {
 
 static int mpsc_send_poll (lua_State *L, int i, weir_Waiter *won) {
   const Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
-  if (weirL_granted(won) && (lua_type(L, i + 1) == LUA_TUSERDATA ||
-                             weirL_store_full(&c->store, c->handed != NULL)))
+  int type = lua_type(L, i + 1);
+  if (weirL_granted(won) && (type == LUA_TUSERDATA || store_full(c, type)))
     return weirL_with_grant(L, i, 2, won, send_take);
   return send_take(L, i, won);
 }
@@ -188,16 +198,16 @@ static inline bool hand_over (lua_State *L, Mpsc *c, int v, bool call) {
   return true;
 }
 
-/* Is there room for one more, without anybody in line and without an allocation? */
-static inline bool has_place (const Mpsc *c) {
-  return !c->k.refusing && weir_permits_ready(&c->k.room, 1) &&
-         !weirL_store_full(&c->store, c->handed != NULL);
+/* Is there room for one more of that type, without anybody in line and without an
+** allocation? */
+static inline bool has_place (const Mpsc *c, int type) {
+  return !c->k.refusing && weir_permits_ready(&c->k.room, 1) && !store_full(c, type);
 }
 
 /* weirL_send_value for the message of a call, straight to the actor if it waits.
 ** Pushes something, or not. */
 bool weirL_hand_call (lua_State *L, Mpsc *c, int v) {
-  return has_place(c) && !weir_list_empty(&c->k.items.line) && hand_over(L, c, v, true);
+  return has_place(c, LUA_TTABLE) && !weir_list_empty(&c->k.items.line) && hand_over(L, c, v, true);
 }
 
 /* The message that was handed over is the first in the store again. */
@@ -207,7 +217,7 @@ static void reclaim (Mpsc *c) {
   lua_getiuservalue(co, 1, 1);
   weirL_store_push_front(co, 3, &c->store, 2);
   if (t->called) {
-    weirL_store_mark_call(c->store.first, 0);
+    weirL_store_mark_call(&c->store, true);
     c->calls++;
   }
   lua_settop(co, 1);
@@ -224,15 +234,21 @@ void weirL_recv_cut (Task *t) {
     reclaim((Mpsc *)h->end);
 }
 
+/* The plain message at index 2 through the sender at index 1; there is room. [-0, +?, -] */
+static inline void put (lua_State *L, Mpsc *c, int type) {
+  if (weirL_store_push_scalar(L, &c->store, 2, type)) return;
+  lua_getiuservalue(L, 1, 1);
+  weirL_store_push(L, 3, &c->store, 2);
+}
+
 /*
 ** The case that matters: a plain message, room, nobody in line, nothing to
 ** allocate. Pushes true; false if it is another case.
 */
-static inline bool send_at_once (lua_State *L, Mpsc *c) {
-  if (WEIR_UNLIKELY(!has_place(c))) return false;
+static inline bool send_at_once (lua_State *L, Mpsc *c, int type) {
+  if (WEIR_UNLIKELY(!has_place(c, type))) return false;
   if (weir_list_empty(&c->k.items.line) || !hand_over(L, c, 2, false)) {
-    lua_getiuservalue(L, 1, 1);
-    weirL_store_push(L, 3, &c->store, 2);
+    put(L, c, type);
     c->k.room.free--;
     weir_mpsc_push(&c->k);
     weirL_notice(L, c->S);
@@ -245,17 +261,17 @@ static inline bool send_at_once (lua_State *L, Mpsc *c) {
 static int send_k (lua_State *L, int status, lua_KContext ctx) {
   Task *t = (Task *)ctx;
   Handle *h = (Handle *)t->self.through;
+  int type = lua_type(L, 2);
   Mpsc *c;
   if (WEIR_UNLIKELY(!t->self.owns || !weirL_live(h))) return weirL_await_k(L, status, ctx);
   c = (Mpsc *)h->end;
-  if (WEIR_UNLIKELY(c->k.receivers == 0 || weirL_store_full(&c->store, c->handed != NULL)))
+  if (WEIR_UNLIKELY(c->k.receivers == 0 || store_full(c, type)))
     return weirL_await_k(L, status, ctx);
   h->o.waits--;
   t->self.through = NULL;
   t->self.owns = false;
   t->parking.won = NULL;
-  lua_getiuservalue(L, 1, 1);
-  weirL_store_push(L, 3, &c->store, 2);
+  put(L, c, type);
   weir_mpsc_push(&c->k);
   return weirL_true(L);
 }
@@ -272,11 +288,12 @@ static int send_wait (lua_State *L, Handle *h, Mpsc *c) {
 
 /* tx:send(v [, timeout]) -> true / nil, "closed" / nil, "timeout" */
 static int mpsc_sender_send (lua_State *L) {
-  Handle *h = weirL_sender(L);
+  Handle *h = mpsc_sender(L);
   Mpsc *c = (Mpsc *)h->end;
-  if (WEIR_LIKELY(lua_gettop(L) == 2 && plain_message(L))) {
+  int type = lua_type(L, 2);
+  if (WEIR_LIKELY(is_plain(type) && lua_gettop(L) == 2)) {
     if (weirL_spent(L, c->S)) return weirL_give_way(L, c->S, mpsc_sender_send);
-    if (WEIR_LIKELY(send_at_once(L, c))) return 1;
+    if (WEIR_LIKELY(send_at_once(L, c, type))) return 1;
     if (!c->k.refusing && !weir_permits_ready(&c->k.room, 1)) return send_wait(L, h, c);
     c->S->budget++;                             /* once is enough */
   }
@@ -286,10 +303,10 @@ static int mpsc_sender_send (lua_State *L) {
 
 /* tx:try_send(v) -> true / nil, "full" / nil, "closed" */
 static int mpsc_sender_try_send (lua_State *L) {
-  Handle *h = weirL_sender(L);
-  int n;
-  if (WEIR_LIKELY(lua_gettop(L) == 2 && plain_message(L))) {
-    if (WEIR_LIKELY(send_at_once(L, (Mpsc *)h->end))) return 1;
+  Handle *h = mpsc_sender(L);
+  int n, type = lua_type(L, 2);
+  if (WEIR_LIKELY(is_plain(type) && lua_gettop(L) == 2)) {
+    if (WEIR_LIKELY(send_at_once(L, (Mpsc *)h->end, type))) return 1;
   }
   else weirL_check_message(L, 2);
   n = weirL_send_value(L, 1, (Mpsc *)h->end, NULL, 2, false);
@@ -323,6 +340,11 @@ static inline void receive (lua_State *L, int i, int top, Mpsc *c, bool take) {
   int type;
   bool call = false;
   if (WEIR_UNLIKELY(c->handed != NULL)) reclaim(c);
+  if (weirL_store_pop_scalar(L, &c->store)) {
+    if (take) c->k.items.free--;
+    weir_mpsc_pop(&c->k);
+    return;
+  }
   lua_getiuservalue(L, i, 1);
   if (WEIR_UNLIKELY(c->calls > 0) && weirL_store_take_call(&c->store)) {
     c->calls--;
@@ -754,7 +776,7 @@ static int mpsc_receiver_clone (lua_State *L) {
 
 static int new_channel (lua_State *L, uint32_t capacity, KindId tx, KindId rx) {
   Scheduler *S = weirL_scheduler(L);
-  Mpsc *c = (Mpsc *)lua_newuserdatauv(L, sizeof(Mpsc), STORE_FIRST - 1 + STORE_INLINE);
+  Mpsc *c = (Mpsc *)lua_newuserdatauv(L, sizeof(Mpsc), STORE_FIRST);
   Handle *h;
   c->S = S;
   c->handed = NULL;

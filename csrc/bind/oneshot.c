@@ -496,7 +496,7 @@ static int call_placed (lua_State *L, int status, lua_KContext ctx) {
     hang_up(L, t);
     return weirL_reason(L, "timeout");
   }
-  if (WEIR_UNLIKELY(won->owns && weirL_store_full(&((Mpsc *)h->end)->store, true)))
+  if (WEIR_UNLIKELY(won->owns && weirL_store_full(&((Mpsc *)h->end)->store, true, LUA_TTABLE)))
     n = weirL_try_grant(L, TX, MSG, won, call_take);
   else n = call_take(L, TX, won);
   t->parking.won = NULL;
