@@ -19,6 +19,24 @@ local function of_kind(kind)
   end
 end
 
+describe("weir.tasks", function()
+  it("says of a sleep no more than that, whatever an earlier call has left on its stack", paused(function()
+    local tx, rx = weir.mpsc(1)
+    later(function()
+      weir.sleep(0.1)
+      rawequal(1, rx)                             -- rx is where a second argument of sleep would be
+      weir.sleep(1)
+    end)
+    helper.collect()
+    collectgarbage "stop"                         -- (it clears what lies above the top of a stack)
+    weir.sleep(0.5)
+    local waiting_for = weir.tasks()[2].waiting_for
+    collectgarbage "restart"
+    assert.equal("sleep", waiting_for)
+    tx:drop()
+  end))
+end)
+
 describe("A deadlock's report", function()
   it("says of which channel a select waits for the end, and who holds the receiver", function()
     local err = report(function()
@@ -68,11 +86,14 @@ describe("A deadlock's report", function()
     local err = report(function()
       local tx, rx = weir.mpsc(1)
       local kept = { [true] = 1, [1.5] = tx, [7] = tx:clone(), named = tx:clone() }
+      tx = nil
       rx:recv()
-      return kept
+      return kept, tx
     end)
     assert.matches("3 senders", err)
-    assert.matches("kept", err)
+    for _, name in ipairs { "kept%.%?", "kept%.7", "kept%.named" } do
+      assert.matches("variable " .. name .. " of the task itself", err)
+    end
     assert.not_matches("in no variable", err)
   end)
 

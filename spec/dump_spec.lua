@@ -7,8 +7,8 @@ local helper = require "spec.helper"
 local later, paused = helper.later, helper.paused
 
 -- The report of a run that comes to nothing: its first line, and all of it.
-local function report(main)
-  local ok, err = pcall(weir.run, main)
+local function report(main, ...)
+  local ok, err = pcall(weir.run, main, ...)
   assert.is_false(ok)
   return string.match(err, "^[^\n]*"), err
 end
@@ -48,6 +48,24 @@ describe("the first line of a deadlock's report", function()
     end)
     weir.debug(false)
     assert.matches("made at spec/dump_spec%.lua:" .. here .. "$", first)
+  end)
+
+  it("says so where a sender was made by no Lua code", function()
+    weir.debug(true)
+    local first = report(function()
+      local _, tx, rx = weir.spawn(weir.mpsc, 2):join()
+      rx:recv()
+      tx:drop()
+    end)
+    weir.debug(false)
+    assert.matches("made at C code$", first)
+  end)
+
+  it("says where a sender was made in a file of one line", function()
+    weir.debug(true)
+    local first = report(load("local tx, rx = (...)(2) rx:recv() tx:drop()", "=short", "t", {}), weir.mpsc)
+    weir.debug(false)
+    assert.matches("made at short:1$", first)
   end)
 
   it("counts several senders of the task's own", function()

@@ -1188,6 +1188,18 @@ describe("lost selects", function()
     assert.is_true(pages() - before < 256)
   end))
 
+  it("that wait on a thousand receivers need a record and one place on the stack for each", in_task(function()
+    local receivers, senders = {}, {}
+    for i = 1, 1000 do receivers[i], senders[i] = quiet() end
+    local before = helper.memory()
+    local task = later(function() return weir.select(receivers) end)
+    local each = (helper.memory() - before) * 1024 / #receivers
+    assert.is_true(each < 100, each .. " bytes")
+    senders[7]:send "a"
+    assert.same({ true, 7, "a" }, { task:join() })
+    assert.equal(1000, #senders)
+  end))
+
   it("that were ready at once have allocated nothing", in_task(function()
     local tx, rx = weir.mpsc(1)
     local n = weir.notify()

@@ -446,6 +446,45 @@ granted("set", function(weir) return { set = weir.join_set(1) } end,
     thing.set:try_join_next()
   end)
 
+-- What a trace knows of channels and receivers is memory of its own.
+case("a trace", function() return { trace = require "weir.trace" } end, function(weir, t)
+  local _ <close> = assert(t.trace.start "/dev/null")
+  weir.run(function()
+    local tx, rx = weir.mpsc(4)
+    local reader = weir.spawn(function(receiver)
+      local n = 0
+      for _ in receiver do n = n + 1 end
+      return n
+    end, rx)
+    reader:name("reader")
+    for i = 1, 6 do tx:send(i) end
+    tx:drop()
+    for _ = 1, 3 do
+      local wtx, wrx = weir.watch(0)
+      local btx, brx = weir.broadcast(2)
+      local otx, orx = weir.oneshot()
+      for i = 1, 3 do
+        wtx:send(i)
+        btx:send(i)
+        weir.yield()
+      end
+      otx:send(1)
+      weir.yield()
+      wrx:changed()
+      brx:recv()
+      orx:recv()
+      weir.yield()
+      for _, handle in ipairs { wtx, wrx, btx, brx, orx } do handle:drop() end
+      weir.yield()
+    end
+    local ok, e = reader:join()
+    if not ok then error(e, 0) end
+  end)
+end, function(weir, t, ok, err)
+  t.trace.stop()
+  usable(weir, ok, err)
+end)
+
 -- More values than a fresh stack has room for: each step has to find room on another stack, or take
 -- nothing. Each in a state of its own, for a coroutine that was used before has the room.
 local function many_values(name, body)
