@@ -1,5 +1,5 @@
 -- What a channel keeps comes out as it went in: numbers and booleans are kept in C, other values by
--- Lua, and a channel may meet them in any order.
+-- Lua, and a channel of any kind may meet them in any order.
 -- SPDX-License-Identifier: MIT
 
 local weir = require "weir"
@@ -152,6 +152,91 @@ describe("a channel's buffer", function()
       for i = 1, 1000000 do assert(rx:recv() == i) end
       collectgarbage()
       assert.is_true((collectgarbage("count") - before) * 1024 < 1e4)
+    end)
+  end)
+end)
+
+describe("a broadcast's ring", function()
+  for _, capacity in ipairs { 1, 3, 16, 32, 33, 100 } do
+    it(("of %d gives each receiver what went in, of whatever kind"):format(capacity), function()
+      math.randomseed(capacity)
+      weir.run_paused(function()
+        local tx, rx = weir.broadcast(capacity)
+        local receivers, sent, seen = { rx, tx:subscribe() }, {}, { 0, 0 }
+        for n = 1, 5000 do
+          local r = math.random(0, 2)
+          if r == 0 then
+            local value = message(math.random, 60, n)
+            tx:send(value)
+            sent[#sent + 1] = value
+          else
+            local got, why, missed = receivers[r]:try_recv()
+            if seen[r] == #sent then assert(got == nil and why == "empty")
+            elseif why == "lagged" then seen[r] = seen[r] + missed
+            else
+              seen[r] = seen[r] + 1
+              assert(same(got, sent[seen[r]]), n)
+            end
+          end
+          if math.random(1, 300) == 1 then          -- one goes, unseen messages or not; another comes
+            receivers[1]:drop()
+            receivers[1], seen[1] = tx:subscribe(), #sent
+          end
+        end
+      end)
+    end)
+  end
+
+  it("lets a table go when a number takes its place, or all have seen it", function()
+    weir.run_paused(function()
+      local gone = setmetatable({}, { __mode = "k" })
+      local tx, rx = weir.broadcast(1)
+      for i = 1, 3 do
+        local value = {}
+        gone[value] = i
+        tx:send(value)
+        value = nil                               -- luacheck: ignore 311
+        if i == 3 then rx:try_recv() rx:try_recv() else tx:send(i) end
+        collectgarbage()
+        assert.is_nil(next(gone))
+      end
+    end)
+  end)
+end)
+
+describe("a watch's value", function()
+  it("is the last one that was sent, of whatever kind", function()
+    math.randomseed(5)
+    weir.run_paused(function()
+      local initial = message(math.random, 60, 0)
+      local tx, rx = weir.watch(initial)
+      local last = initial
+      assert(same(rx:borrow(), last))
+      for n = 1, 2000 do
+        local value, way = message(math.random, 60, n), n % 4
+        if way == 0 then assert(same(tx:send_replace(value), last))
+        elseif way == 1 then tx:send_modify(function(old) assert(same(old, last)) return value end)
+        elseif way == 2 then
+          tx:send_if_modified(function(old) assert(same(old, last)) return true, value end)
+        else tx:send(value) end
+        last = value
+        assert(same(tx:borrow(), last) and same(rx:borrow(), last))
+        assert(rx:changed() and same(rx:borrow_and_update(), last))
+      end
+    end)
+  end)
+
+  it("is let go when a number takes its place", function()
+    weir.run_paused(function()
+      local gone = setmetatable({}, { __mode = "k" })
+      local value = {}
+      gone[value] = true
+      local tx, rx = weir.watch(value)
+      value = nil                                 -- luacheck: ignore 311
+      tx:send(1)
+      collectgarbage()
+      assert.is_nil(next(gone))
+      assert.equal(1, rx:borrow())
     end)
   end)
 end)

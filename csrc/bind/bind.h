@@ -318,6 +318,13 @@ int weirL_badspent (lua_State *L, int i, const Handle *h);
 void *weirL_handle_check (lua_State *L, int i, KindId k);
 Handle *weirL_handle (lua_State *L, int i);
 void weirL_still_live (lua_State *L, Scheduler *S);
+/* weirL_handle_check, when it must be quick: the size is that of the kind. */
+static inline void *weirL_handle_at (lua_State *L, int i, KindId k, size_t size) {
+  Object *o = (Object *)lua_touserdata(L, i);
+  if (WEIR_LIKELY(o != NULL && lua_rawlen(L, i) == size && o->tag == (TAG_LIVE | (uint32_t)k)))
+    return o;
+  return weirL_handle_check(L, i, k);
+}
 Handle *weirL_handle_new (lua_State *L, Scheduler *S, KindId k, int end_i, void *end);
 Handle *weirL_handle_prepare (lua_State *L, int i);
 void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,

@@ -3,7 +3,8 @@
 ** broadcast.c -- every receiver sees every message sent after it subscribed.
 **
 **   Sender --> Broadcast { kernel: ring of counts } <-- Receiver { cursor }
-**   capacity up to 32:   user values 1 ...: the slots; the counts behind the struct
+**   capacity up to 32:   user values 1 ...: the slots; behind the struct a Scalar for each
+**                        (a number or boolean is there instead), then the counts
 **   more:                user value 1: a table, [slot + 1] = value
 **                        user value 2: the memory of the counts
 **
@@ -35,12 +36,12 @@ static Broadcast *broadcast_at (lua_State *L, int i) {
   return (Broadcast *)((Handle *)lua_touserdata(L, i))->end;
 }
 
-static Broadcast *broadcast_sender (lua_State *L) {
-  return (Broadcast *)((Handle *)weirL_handle_check(L, 1, BROADCAST_SENDER))->end;
+static inline Broadcast *broadcast_sender (lua_State *L) {
+  return (Broadcast *)((Handle *)weirL_handle_at(L, 1, BROADCAST_SENDER, sizeof(Handle)))->end;
 }
 
-static BroadcastReceiver *broadcast_receiver (lua_State *L) {
-  return (BroadcastReceiver *)weirL_handle_check(L, 1, BROADCAST_RECEIVER);
+static inline BroadcastReceiver *broadcast_receiver (lua_State *L) {
+  return (BroadcastReceiver *)weirL_handle_at(L, 1, BROADCAST_RECEIVER, sizeof(BroadcastReceiver));
 }
 
 bool weirL_broadcast_waits (const Object *o) {
@@ -52,6 +53,12 @@ bool weirL_broadcast_waits (const Object *o) {
 enum { INLINE_MOST = 32 };
 
 static inline bool is_inline (const Broadcast *b) { return b->k.capacity <= INLINE_MOST; }
+
+/* The place of a position for a scalar, or NULL. */
+static inline Scalar *scalar_of (const Broadcast *b, uint64_t position) {
+  if (!is_inline(b)) return NULL;
+  return (Scalar *)(void *)(b + 1) + weir_broadcast_slot(&b->k, position);
+}
 
 /* Twice the slots of the table. The channel is at index i. [-0, +0, m] */
 static void grow (lua_State *L, int i, Broadcast *b) {
@@ -93,6 +100,11 @@ static void set_slot (lua_State *L, int i, const Broadcast *b, uint64_t position
 }
 
 static void clear_slot (lua_State *L, int i, const Broadcast *b, uint64_t position) {
+  Scalar *x = scalar_of(b, position);
+  if (x != NULL && x->kind != NO_SCALAR) {
+    x->kind = NO_SCALAR;
+    return;
+  }
   lua_pushnil(L);
   set_slot(L, i, b, position);
 }
@@ -129,8 +141,14 @@ static int publish (lua_State *L, int i, Broadcast *b, int v) {
     clear_slot(L, channel, b, b->k.head);
     weir_broadcast_evict(&b->k);
   }
-  lua_pushvalue(L, v);
-  set_slot(L, channel, b, b->k.tail);
+  if (is_inline(b) && weirL_is_scalar(lua_type(L, v))) {
+    Scalar *x = scalar_of(b, b->k.tail);
+    x->kind = weirL_scalar(L, v, &x->is);
+  }
+  else {
+    lua_pushvalue(L, v);
+    set_slot(L, channel, b, b->k.tail);
+  }
   weir_broadcast_push(&b->k);
   weirL_notice(L, b->S);
   lua_pushinteger(L, b->k.receivers);
@@ -198,10 +216,17 @@ static int broadcast_sender_try_send (lua_State *L) {
 
 /* The receiver at index i takes its next message, which is kept. [-0, +1, -] */
 static inline int take_next (lua_State *L, int i, Broadcast *b, BroadcastReceiver *r) {
-  lua_getiuservalue(L, i, 1);
-  i = lua_gettop(L);
-  get_slot(L, i, b, r->cursor);
-  if (weir_broadcast_seen(&b->k, r->cursor)) clear_slot(L, i, b, r->cursor);
+  Scalar *x = scalar_of(b, r->cursor);
+  if (x != NULL && x->kind != NO_SCALAR) {
+    weirL_push_scalar(L, x->is, x->kind);
+    if (weir_broadcast_seen(&b->k, r->cursor)) x->kind = NO_SCALAR;
+  }
+  else {
+    lua_getiuservalue(L, i, 1);
+    i = lua_gettop(L);
+    get_slot(L, i, b, r->cursor);
+    if (weir_broadcast_seen(&b->k, r->cursor)) clear_slot(L, i, b, r->cursor);
+  }
   r->cursor++;
   weirL_notice(L, b->S);
   return 1;
@@ -530,7 +555,7 @@ static int broadcast (lua_State *L) {
   }
   for (size = 1; size < capacity && size < INLINE_MOST; size *= 2) {}
   if (capacity <= INLINE_MOST)
-    b = (Broadcast *)lua_newuserdatauv(L, sizeof(Broadcast) + size * sizeof(uint32_t),
+    b = (Broadcast *)lua_newuserdatauv(L, sizeof(Broadcast) + size * (sizeof(Scalar) + sizeof(uint32_t)),
                                        (int)size);
   else b = (Broadcast *)lua_newuserdatauv(L, sizeof(Broadcast), 2);
   b->o.tag = 0;
@@ -539,7 +564,8 @@ static int broadcast (lua_State *L) {
   weir_broadcast_init(&b->k, capacity, waits);
   if (capacity <= INLINE_MOST) {
     b->k.size = size;
-    b->k.needs = (uint32_t *)(void *)(b + 1);
+    memset(b + 1, 0, size * sizeof(Scalar));
+    b->k.needs = (uint32_t *)(void *)((Scalar *)(void *)(b + 1) + size);
   }
   else {
     lua_newtable(L);

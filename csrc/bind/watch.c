@@ -3,7 +3,7 @@
 ** watch.c -- the latest value, for any number of receivers.
 **
 **   Sender --> Watch { kernel: version } <-- Receiver { seen }
-**              user value 1: the value
+**              user value 1: the value, unless it is a scalar
 **
 ** A value is stored first, then the version goes up and the receivers are told.
 ** The functions of send_modify and wait_for run between: they must not wait,
@@ -19,6 +19,7 @@ typedef struct Watch {
   Object o;
   Scheduler *S;
   weir_Watch k;
+  Scalar x;                       /* the value, if it is a number or boolean */
 } Watch;
 
 /* for debug.c and trace.c: the kernel behind a handle's `end` */
@@ -32,8 +33,8 @@ static Watch *watch_sender (lua_State *L) {
   return (Watch *)((Handle *)weirL_handle_check(L, 1, WATCH_SENDER))->end;
 }
 
-static WatchReceiver *watch_receiver (lua_State *L) {
-  return (WatchReceiver *)weirL_handle_check(L, 1, WATCH_RECEIVER);
+static inline WatchReceiver *watch_receiver (lua_State *L) {
+  return (WatchReceiver *)weirL_handle_at(L, 1, WATCH_RECEIVER, sizeof(WatchReceiver));
 }
 
 /* A value with many owners: no handle, not nil. */
@@ -46,16 +47,33 @@ static void watch_check_value (lua_State *L, int i) {
 
 /* Push the value of the channel at index i's handle. [-0, +1, -] */
 static void watch_push_value (lua_State *L, int i) {
-  lua_getiuservalue(L, i, 1);
-  lua_getiuservalue(L, -1, 1);
-  lua_remove(L, -2);
+  const Scalar *x = &watch_at(L, i)->x;
+  if (x->kind != NO_SCALAR) weirL_push_scalar(L, x->is, x->kind);
+  else {
+    lua_getiuservalue(L, i, 1);
+    lua_getiuservalue(L, -1, 1);
+    lua_remove(L, -2);
+  }
+}
+
+/* The value on top is that of the channel at index i. [-1, +0, -] */
+static void set_value (lua_State *L, int i, Watch *w) {
+  uint8_t before = w->x.kind;
+  w->x.kind = NO_SCALAR;
+  if (weirL_is_scalar(lua_type(L, -1))) {
+    w->x.kind = weirL_scalar(L, -1, &w->x.is);
+    lua_pop(L, 1);
+    if (before != NO_SCALAR) return;
+    lua_pushnil(L);
+  }
+  lua_setiuservalue(L, i, 1);
 }
 
 /* Store the value on top and tell. [-1, +0, -] */
 static void change (lua_State *L, Watch *w) {
   lua_getiuservalue(L, 1, 1);
   lua_insert(L, -2);
-  lua_setiuservalue(L, -2, 1);
+  set_value(L, lua_gettop(L) - 1, w);
   lua_pop(L, 1);
   weir_watch_change(&w->k);
   weirL_notice(L, w->S);
@@ -211,9 +229,10 @@ static int receiver_borrow (lua_State *L) {
 
 static int receiver_borrow_and_update (lua_State *L) {
   WatchReceiver *r = watch_receiver(L);
-  r->seen = ((Watch *)r->h.end)->k.version;
-  lua_getiuservalue(L, 1, 1);
-  lua_getiuservalue(L, -1, 1);
+  const Watch *w = (Watch *)r->h.end;
+  r->seen = w->k.version;
+  if (WEIR_LIKELY(w->x.kind != NO_SCALAR)) weirL_push_scalar(L, w->x.is, w->x.kind);
+  else watch_push_value(L, 1);
   return 1;
 }
 
@@ -405,8 +424,9 @@ static int watch (lua_State *L) {
   w->o.waits = 0;
   w->S = S;
   weir_watch_init(&w->k);
+  w->x.kind = NO_SCALAR;
   lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, 1);
+  set_value(L, lua_gettop(L) - 1, w);
   weirL_handle_new(L, S, WATCH_SENDER, -1, w);
   ((WatchReceiver *)weirL_handle_new(L, S, WATCH_RECEIVER, -2, w))->seen = w->k.version;
   return 2;
