@@ -357,9 +357,14 @@ static inline void receive (lua_State *L, int i, int top, Mpsc *c, bool take) {
 }
 
 /* For select, which saw that there is one: push the first message of the receiver at
-** index i, above what else. [-0, +?, m] */
+** index i. [-0, +1, m] */
 void weirL_take_first (lua_State *L, int i, Mpsc *c) {
-  receive(L, i, lua_gettop(L), c, true);
+  int top = lua_gettop(L);
+  receive(L, i, top, c, true);
+  if (lua_gettop(L) > top + 1) {                /* above the channel */
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+  }
 }
 
 static int mpsc_recv_poll (lua_State *L, int i, weir_Waiter *won) {

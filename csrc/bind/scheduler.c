@@ -57,16 +57,16 @@ double weirL_optseconds (lua_State *L, int arg) {
   return isinf(s) ? -1 : s;
 }
 
-/* A random integer in [0, n), uniform: xorshift128+, rejecting the rest. */
+/* A random integer in [0, n), uniform: xorshift128+; of its 2^32 values times n those are
+** rejected that would favour some (Lemire 2019), mostly without a division. */
 uint32_t weirL_random (Scheduler *S, uint32_t n) {
-  uint64_t limit = UINT32_MAX - UINT32_MAX % n;
   for (;;) {
     uint64_t x = S->random[0], y = S->random[1];
     S->random[0] = y;
     x ^= x << 23;
     S->random[1] = x ^ y ^ (x >> 17) ^ (y >> 26);
-    x = (S->random[1] + y) >> 32;
-    if (x < limit) return (uint32_t)(x % n);
+    x = ((S->random[1] + y) >> 32) * n;
+    if (WEIR_LIKELY((uint32_t)x >= n) || (uint32_t)x >= (0 - n) % n) return (uint32_t)(x >> 32);
   }
 }
 

@@ -353,40 +353,39 @@ static int win (lua_State *L) {
   return effect(L, b.op, b.peek, key, key + 1, key + 3, NULL);
 }
 
-/* How the plain awaitable at index i is waited for; NULL: look at it closely. */
-static inline const Op *plain_op (lua_State *L, int i) {
+/* A plain awaitable: an object, and how it is waited for (NULL: look at it closely). */
+typedef struct Plain {
+  const Op *op;
+  Mpsc *c;                        /* of a receiver */
+} Plain;
+
+static inline Plain plain_at (lua_State *L, int i) {
   const Object *o = (const Object *)lua_touserdata(L, i);
   size_t size = o != NULL ? (size_t)lua_rawlen(L, i) : 0;
+  Plain p = {NULL, NULL};
   KindId k;
-  if (size < sizeof(Handle)) return NULL;
+  if (size < sizeof(Handle)) return p;
   k = weirL_kindof(o);
-  if (o->tag != (TAG_LIVE | (uint32_t)k) || k >= BOX || size != weirL_kinds[k].size)
-    return NULL;
-  return weirL_kinds[k].op;
+  if (o->tag != (TAG_LIVE | (uint32_t)k) || k >= BOX || size != weirL_kinds[k].size) return p;
+  p.op = weirL_kinds[k].op;
+  if (p.op == &weirL_recv_op) p.c = (Mpsc *)((const Handle *)o)->end;
+  return p;
 }
 
-static inline Mpsc *plain_channel (lua_State *L, int i) {
-  return (Mpsc *)((const Handle *)lua_touserdata(L, i))->end;
+static inline bool plain_ready (lua_State *L, Plain p, int i) {
+  if (p.c == NULL) return p.op->ready(L, i);
+  return weir_permits_ready(&p.c->k.items, 1) || weir_mpsc_over(&p.c->k);
 }
 
-static inline bool plain_ready (lua_State *L, const Op *op, int i) {
-  const Mpsc *c;
-  if (op != &weirL_recv_op) return op->ready(L, i);
-  c = plain_channel(L, i);
-  return weir_permits_ready(&c->k.items, 1) || weir_mpsc_over(&c->k);
-}
-
-/* The object at index i, branch k of an array, takes effect: it is ready. */
-static int win_plain (lua_State *L, const Op *op, int i, lua_Integer k) {
-  Mpsc *c = op == &weirL_recv_op ? plain_channel(L, i) : NULL;
+/* The awaitable p at index i, branch k of an array, takes effect: it is ready. */
+static int win_plain (lua_State *L, Plain p, int i, lua_Integer k) {
   int n;
-  if (c != NULL && weir_permits_ready(&c->k.items, 1)) {
-    weirL_take_first(L, i, c);
+  if (p.c != NULL && weir_permits_ready(&p.c->k.items, 1)) {
     lua_pushinteger(L, k);
-    lua_replace(L, -3);                         /* below the message: the channel */
+    weirL_take_first(L, i, p.c);
     return 2;
   }
-  n = op->poll(L, i, NULL);
+  n = p.op->poll(L, i, NULL);
   if (n == WEIR_PENDING) return n;
   lua_pushinteger(L, k);
   lua_insert(L, -n - 1);
@@ -400,10 +399,10 @@ static int sample (lua_State *L, Scheduler *S, uint32_t n) {
   int i;
   for (i = 0; i < SAMPLES; i++) {
     uint32_t k = weirL_random(S, n) + 1;
-    const Op *op;
+    Plain p;
     lua_rawgeti(L, 1, k);
-    op = plain_op(L, 3);
-    if (op != NULL && plain_ready(L, op, 3)) return win_plain(L, op, 3, k);
+    p = plain_at(L, 3);
+    if (p.op != NULL && plain_ready(L, p, 3)) return win_plain(L, p, 3, k);
     lua_settop(L, 2);
   }
   return WEIR_PENDING;
@@ -416,15 +415,16 @@ static int sample (lua_State *L, Scheduler *S, uint32_t n) {
 */
 static int look_plain (lua_State *L, Scheduler *S, uint32_t n) {
   uint32_t i, ready = 0, chosen = 0;
-  const Op *op = NULL, *its;
+  Plain drawn = {NULL, NULL};
   for (i = 1; i <= n; i++) {
     int at = n <= KEPT ? 2 + (int)i : 3;
+    Plain p;
     lua_rawgeti(L, 1, i);
-    its = plain_op(L, at);
-    if (its == NULL) return CLOSELY;
-    if (plain_ready(L, its, at) && (++ready == 1 || weirL_random(S, ready) == 0)) {
+    p = plain_at(L, at);
+    if (p.op == NULL) return CLOSELY;
+    if (plain_ready(L, p, at) && (++ready == 1 || weirL_random(S, ready) == 0)) {
       chosen = i;
-      op = its;
+      drawn = p;
     }
     if (n > KEPT) lua_settop(L, 2);
   }
@@ -433,9 +433,9 @@ static int look_plain (lua_State *L, Scheduler *S, uint32_t n) {
     S->sampled_length = n;
   }
   if (ready == 0) return WEIR_PENDING;
-  if (n <= KEPT) return win_plain(L, op, 2 + (int)chosen, chosen);
+  if (n <= KEPT) return win_plain(L, drawn, 2 + (int)chosen, chosen);
   lua_rawgeti(L, 1, chosen);
-  return win_plain(L, op, 3, chosen);
+  return win_plain(L, drawn, 3, chosen);
 }
 
 /* An array of n elements without holes and without other keys: its length; else 0. */
@@ -555,7 +555,7 @@ static uint32_t push_plain (lua_State *L, uint32_t n) {
   for (i = 1; i <= n; i++) {
     const Op *op;
     lua_rawgeti(L, 1, i);
-    op = plain_op(L, BASE + (int)i - 1);
+    op = plain_at(L, BASE + (int)i - 1).op;
     if (op == NULL) weirL_error(L, "the table of branches was changed by a finalizer");
     if (op->guard != NULL) op->guard(L, BASE + (int)i - 1);
   }
@@ -588,13 +588,15 @@ static uint32_t push_groups (lua_State *L, uint32_t n) {
 
 static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   Scheduler *S = weirL_scheduler(L);
-  double seconds = mode == MODE_TRY ? 0 : lua_gettop(L) < 2 ? -1 : weirL_optseconds(L, 2);
+  int top = lua_gettop(L);
+  double seconds = mode == MODE_TRY ? 0 : top < 2 ? -1 : weirL_optseconds(L, 2);
   bool enabled = false, composite = false, found, plain = false;
   lua_Unsigned length;
   uint32_t n, count = 0;
   Task *t;
   weirL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 2);
+  if (WEIR_LIKELY(top == 1)) lua_pushnil(L);
+  else lua_settop(L, 2);
   if (mode != MODE_TRY && weirL_spent(L, S)) return weirL_give_way(L, S, again);
   length = lua_rawlen(L, 1);
   n = mode == MODE_BIASED || length > WEIR_CAPACITY_MAX ? 0 : (uint32_t)length;
