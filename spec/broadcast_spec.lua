@@ -702,6 +702,23 @@ describe("a broadcast's memory", function()
   end))
 end)
 
+describe("the memory of a broadcast", function()
+  it("has no more slots than its capacity, if that is a small power of two", function()
+    local function each(capacity)
+      local kept = {}
+      for i = 1, 500 do kept[i] = false end
+      local before = helper.memory()
+      for i = 1, 500 do kept[i] = weir.broadcast(capacity) end
+      return (helper.memory() - before) * 1024 / #kept
+    end
+    local slot = 16 + 4                           -- a value and a count
+    local one = each(1)
+    for _, capacity in ipairs { 2, 4, 8, 16, 32 } do
+      assert.near(one + (capacity - 1) * slot, each(capacity), slot)
+    end
+  end)
+end)
+
 describe("a broadcast that waits on overflow", function()
   it("sends at once while the slowest receiver has room", in_task(function()
     local tx, rx = waiting(2)

@@ -451,6 +451,25 @@ describe("mpsc.Sender:call", function()
     end
   end))
 
+  it("leaves little behind when it is over, if there were two thousand at a time #slow", in_task(function()
+    local function wave(work)
+      local tasks = {}
+      for i = 1, 2000 do tasks[i] = weir.spawn(work) end
+      for _, task in ipairs(tasks) do assert(task:join()) end
+      helper.collect()                            -- the stacks of coroutines that are kept shrink by and by
+      return helper.memory()
+    end
+    local before = wave(function() weir.sleep(1) end)
+    local tx, rx = weir.mpsc(2000)
+    weir.spawn(function(inbox)
+      local replies = {}
+      for i = 1, 2000 do replies[i] = inbox:recv().reply end
+      for _, reply in ipairs(replies) do reply:send(1) end
+    end, rx)
+    local grown = wave(function() tx:call {} end) - before
+    assert.is_true(grown < 100, grown .. " KB")
+  end))
+
   it("that comes back from a plain mistake in the actor leaves memory flat", in_task(function()
     local tx, rx = weir.mpsc(4)
     serve(rx, function(msg) return msg.n end)

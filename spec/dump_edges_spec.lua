@@ -130,6 +130,27 @@ describe("A deadlock's report", function()
   end)
 end)
 
+describe("what weir's Lua modules get from the core", function()
+  local core = require "weir.core"
+
+  it("is a picture whose fields have names", paused(function()
+    local tx, rx = weir.mpsc(1)
+    later(function() rx:recv() end)
+    for _, deep in ipairs { false, true } do
+      for key in pairs(core.snapshot(deep)) do assert.equal("string", type(key)) end
+    end
+    tx:drop()
+  end))
+
+  it("takes a function for the report, and nothing else", function()
+    for _, wrong in ipairs { 1, "f", {}, false } do
+      assert.matches("#1.-function expected", select(2, pcall(core.on_report, wrong, "@nowhere")))
+    end
+    assert.matches("#1.-function expected", select(2, pcall(core.on_report)))
+    assert.matches("^deadlock: .-notified", report(function() weir.notify():notified() end))
+  end)
+end)
+
 describe("weir.dump", function()
   it("shows the reservation in a channel's line", paused(function()
     local tx, rx = weir.mpsc(1)

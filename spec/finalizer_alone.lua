@@ -211,6 +211,61 @@ describe("A finalizer that takes what an operation is about to take", function()
     end)
   end))
 
+  -- The next deadline to be started needs memory: a heap that was much larger shrinks. How much is allocated
+  -- before varies, so that the collector will come by just then.
+  local timers, round = {}, 0
+  local function shrinks_next()
+    for i = 1, 150 do
+      timers[i] = timers[i] or weir.after(1)
+      timers[i]:reset(1)
+    end
+    weir.advance(2)
+    weir.yield()
+    round = round + 1
+    return ("x"):rep(round * 331 % 16384)
+  end
+
+  it("that drops what a wait with a timeout is for ends that with a sentence", paused(function()
+    local tx, rx
+    local function prepare()
+      tx, rx = weir.mpsc(1)
+      shrinks_next()
+    end
+    prepare()
+    meddled(4, function()
+      local ok, v, why = pcall(rx.recv, rx, 1)
+      return ok and why or v
+    end, function()
+      rx:drop()
+      return true
+    end, function(result, stolen)
+      if stolen then assert.matches("receiver is closed: it was dropped", result)
+      else assert.equal("timeout", result) end
+      tx:drop()
+      prepare()
+    end)
+  end))
+
+  it("that starts as many deadlines as there is room for leaves room for one more", paused(function()
+    local more = {}
+    for _, operation in ipairs {
+      function() return weir.sleep(1) end,
+      function() return weir.after(1) end,
+      function() return weir.interval(1) end,
+      function() return weir.timeout(1, weir.yield) end,
+    } do
+      shrinks_next()
+      meddled(8, operation, function()
+        for i = 1, 16 do more[i] = weir.after(100) end
+        return true
+      end, function(result)
+        assert.is_truthy(result)
+        for _, timer in ipairs(more) do timer:reset(0) end
+        shrinks_next()
+      end)
+    end
+  end))
+
   -- Each makes a handle from another, which the finalizer drops meanwhile: as if it had been dropped before.
   local function makes(what, make, from)
     it("that drops the handle from which another is made leaves none behind: " .. what, paused(function()

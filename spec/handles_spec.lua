@@ -368,6 +368,27 @@ describe("dropping", function()
   end))
 end)
 
+describe("dropping a handle", function()
+  it("does not look through those who wait through others #slow", paused(function()
+    local function cost(waiting)
+      local tx, rx = helper.full_channel()
+      local clones = {}
+      for _ = 1, waiting do weir.spawn(function() return tx:send "late" end) end
+      weir.yield()
+      for i = 1, 5000 do clones[i] = tx:clone() end
+      local clock = os.clock()
+      for i = 1, 5000 do clones[i]:drop() end
+      clock = os.clock() - clock
+      assert.equal(waiting, tx:stats().waiting_senders)
+      rx:drop()
+      return clock
+    end
+    cost(5000)
+    local alone, among = cost(0), cost(5000)
+    assert.is_true(among < 10 * alone + 0.01, ("%g s against %g s"):format(among, alone))
+  end))
+end)
+
 describe("move()", function()
   it("keeps the end: the same channel, what is buffered, the count of senders", paused(function()
     local tx, rx = weir.mpsc(2)

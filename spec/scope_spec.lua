@@ -323,6 +323,56 @@ describe("weir.scope", function()
   end))
 end)
 
+describe("the traceback of a task whose scope failed", function()
+  local function deep() error("x", 0) end
+  local place = "scope_spec%.lua:" .. debug.getinfo(deep, "S").linedefined .. ":"
+
+  it("goes on with that of the task in the scope that did", failing(function()
+    local task = later(function() weir.scope(function(scope) scope:spawn(function() deep() end) end) end)
+    settle()
+    assert.same({ false, "x" }, { task:join() })
+    assert.matches("^stack traceback:.-\nstack traceback:.-" .. place, task:traceback())
+  end))
+
+  it("does not if the task failed with another error", failing(function()
+    local task = later(function()
+      pcall(weir.scope, function(scope) scope:spawn(function() deep() end) end)
+      error("y", 0)
+    end)
+    settle()
+    assert.same({ false, "y" }, { task:join() })
+    assert.not_matches(place, task:traceback())
+  end))
+end)
+
+describe("weir.scope where nobody can wait", function()
+  it("calls the body with the scope and the arguments, and returns its results", function()
+    local got
+    assert.same({ 1, nil, 3 }, { weir.scope(function(scope, ...)
+      got = table.pack(weir.type(scope), ...)
+      return 1, nil, 3
+    end, "a", nil) })
+    assert.same({ n = 3, "JoinSet", "a" }, got)
+    assert.same({}, { weir.scope(function() end) })
+  end)
+
+  it("raises what the body raises", function()
+    local err = {}
+    local ok, got = pcall(weir.scope, function() error(err) end)
+    assert.is_false(ok)
+    assert.equal(err, got)
+  end)
+
+  it("would have to wait for a task that is spawned in it: that task is aborted", function()
+    local task
+    blames(function()
+      weir.scope(function(scope) task = scope:spawn(weir.sleep, 1) end)
+    end, "scope would have to wait")
+    weir.run(weir.yield)
+    assert.equal("aborted", task:status())
+  end)
+end)
+
 describe("weir.join_all", function()
   it("returns packed results in order, whatever the order of ending", paused(function()
     assert.same({ { n = 1, "a" }, { n = 1, "b" }, { n = 3, 1, nil, 3 }, { n = 0 } }, weir.join_all {

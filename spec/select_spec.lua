@@ -1138,6 +1138,25 @@ describe("select over a mapped branch", function()
   end))
 end)
 
+describe("a table of many receivers, all of them ready", function()
+  local function ready()
+    local receivers, senders = {}, {}
+    for i = 1, 20 do
+      senders[i], receivers[i] = weir.mpsc(2)
+      assert(senders[i]:try_send(i))
+    end
+    return receivers, senders
+  end
+
+  it("is tried in order by select_biased, whoever looked at it before", in_task(function()
+    local receivers, senders = ready()
+    local which = weir.select(receivers)
+    assert(senders[which]:try_send(which))
+    for i = 1, 20 do assert.same({ i, i }, { weir.select_biased(receivers) }) end
+    assert.same({ nil, "timeout" }, { weir.select_biased(receivers, 1) })
+  end))
+end)
+
 describe("lost selects", function()
   it("leave nobody in line", in_task(function()
     local tx, rx = full_channel()

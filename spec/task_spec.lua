@@ -940,6 +940,23 @@ describe("weir.on_error", function()
     assert.matches("deep", seen[1].traceback)
   end)
 
+  it("that raises is warned of, with what it raised; one that returns is not", function()
+    local written, status = helper.program [[
+      local weir = require "weir"
+      warn "@on"
+      weir.on_error(function(_, err) if err ~= "fine" then error(err, 0) end end)
+      weir.run(function()
+        for _, err in ipairs { "fine", "a sentence", {} } do
+          weir.spawn(function() error(err, 0) end)
+          weir.yield()
+        end
+      end)
+    ]]
+    assert.equal(0, status, written)
+    assert.equal("Lua warning: weir.on_error's hook raised: a sentence\n"
+      .. "Lua warning: weir.on_error's hook raised: (no string)\n", written)
+  end)
+
   it("is called at the failure, not at a later time", failing(function(seen)
     weir.spawn(function() error "x" end)
     weir.yield()

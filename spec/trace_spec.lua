@@ -317,6 +317,49 @@ describe("weir.trace", function()
     tx:drop()
   end)
 
+  for _, what in ipairs { "mpsc", "broadcast", "watch" } do
+    it("draws arrows to what is received outside of tasks, of " .. what, function()
+      local tx, rx
+      local events = traced(function()
+        weir.current():name "boss"
+        assert(tx:send(1))
+      end, function(main)
+        tx, rx = weir[what](2)
+        weir.run(main)
+        assert(what == "watch" and rx:changed(0) or rx:try_recv())
+        weir.run(weir.yield)                      -- it is looked for before a turn
+      end)
+      assert.equal(1, arrows(events, "boss", "outside of tasks"))
+      tx:drop()
+    end)
+  end
+
+  it("spreads what was done in a slice evenly over it", function()
+    local function busy()
+      local clock = os.clock()
+      repeat until os.clock() - clock > 0.002
+    end
+    local events = traced(function()
+      local tx, rx = weir.mpsc(4)
+      weir.spawn(function(inbox)
+        for _ = 1, 3 do assert(inbox:try_recv()) end
+        busy()
+        return inbox
+      end, rx)
+      for i = 1, 3 do tx:send(i) end
+      busy()
+      weir.yield()
+    end)
+    for _, phase in ipairs { "s", "f" } do
+      local found = of(events, phase)
+      assert.equal(3, #found)
+      for i, event in ipairs(found) do
+        local slice = assert(slice_at(events, event.tid, event.ts))
+        assert.near(i / 4, (event.ts - slice.ts) / slice.dur, 0.01)
+      end
+    end
+  end)
+
   it("counts how full each channel is, up and down to nothing", function()
     local events = traced(function()
       local tx, rx = weir.mpsc(5)
