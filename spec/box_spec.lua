@@ -60,6 +60,12 @@ describe("A handle made of Lua", function()
     assert.equal(2, other:value())
   end)
 
+  it("is made of a value: without one an error names the function that makes it", function()
+    local make = kind "Crate"
+    local _, err = pcall(function() return (make()) end)
+    assert.matches("bad argument #1 to 'make' %(value expected%)", err)
+  end)
+
   it("warns if its drop raises, and is dropped all the same", function()
     local written, status = helper.program [[
       local weir = require "weir"

@@ -220,6 +220,19 @@ describe("the budget", function()
     assert.equal(1000, #rx)
   end))
 
+  it("is asked at once where Lua can yield again", paused(function()
+    local tx, rx = weir.unbounded()
+    for _, many in ipairs { 200, 201 } do
+      local ran = false
+      weir.spawn(function() ran = true end)
+      string.gsub(("x"):rep(many), "x", function() assert(tx:send(1)) end)
+      assert.is_false(ran)
+      tx:send(1)
+      assert.is_true(ran)
+    end
+    assert.equal(403, #rx)
+  end))
+
   it("is not asked in a plain nested coroutine", paused(function()
     local tx, rx = weir.mpsc(1000)
     coroutine.wrap(function() for i = 1, 1000 do tx:send(i) end end)()

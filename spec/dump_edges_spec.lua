@@ -142,6 +142,13 @@ describe("what weir's Lua modules get from the core", function()
     tx:drop()
   end))
 
+  it("is no size of a terminal where there is none", function()
+    local file = assert(io.tmpfile())
+    assert.equal(0, select("#", core.terminal(file)))
+    file:close()
+    assert.equal(0, select("#", core.terminal(file)))
+  end)
+
   it("takes a function for the report, and nothing else", function()
     for _, wrong in ipairs { 1, "f", {}, false } do
       assert.matches("#1.-function expected", select(2, pcall(core.on_report, wrong, "@nowhere")))

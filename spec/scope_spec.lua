@@ -371,6 +371,14 @@ describe("weir.scope where nobody can wait", function()
     weir.run(weir.yield)
     assert.equal("aborted", task:status())
   end)
+
+  it("leaves a scope that takes no task any more", function()
+    local kept
+    weir.scope(function(scope) kept = scope end)
+    blames(function() kept:spawn(weir.yield) end)
+    blames(function() kept:try_spawn(weir.yield) end)
+    assert.same({}, weir.tasks())
+  end)
 end)
 
 describe("weir.join_all", function()

@@ -1203,6 +1203,24 @@ describe("many deadlines", function()
     assert.is_true(settled() - before < 64)
   end))
 
+  it("need no memory where there was one before, however many there are", paused(function()
+    local _tx, rx = weir.mpsc(1)
+    local kept = {}
+    local function round(n)
+      for _ = 1, n do rx:recv(0.01) end
+    end
+    for i = 1, 200 do
+      kept[#kept + 1] = weir.after(1000)
+      round(2)
+      collectgarbage "stop"
+      local before = collectgarbage "count"
+      round(20)
+      local grown = collectgarbage "count" - before
+      collectgarbage "restart"
+      assert.is_true(grown < 0.1, ("%g KB beside %d timers"):format(grown, i))
+    end
+  end))
+
   it("may be started by finalizers while others are", paused(function()
     local kept, fired = {}, 0
     local function leave()

@@ -517,6 +517,41 @@ describe("weir.trace", function()
   end)
 end)
 
+describe("a long trace", function()
+  it("does not keep what was received", function()
+    local statm = io.open("/proc/self/statm")
+    if not statm then return pending("no /proc here") end
+    statm:close()
+    local function pages()
+      helper.collect()
+      local f <close> = assert(io.open("/proc/self/statm"))
+      return tonumber((f:read("a"):match("^%d+ (%d+)")))
+    end
+    local path = os.tmpname()
+    assert(trace.start(path))
+    local grown = weir.run(function()
+      local tx, rx = weir.mpsc(2)
+      local function round(times)
+        for i = 1, times do
+          tx:send(i)
+          weir.yield()
+          rx:recv()
+        end
+      end
+      round(1000)
+      local before = pages()
+      round(30000)
+      local after = pages()
+      tx:drop()
+      rx:drop()
+      return after - before
+    end)
+    assert.is_true(trace.stop())
+    os.remove(path)
+    assert.is_true(grown < 128, grown .. " pages")
+  end)
+end)
+
 describe("tools/timeline.lua", function()
   it("draws a trace as an SVG image", function()
     local path = os.tmpname()
