@@ -37,6 +37,16 @@ describe("the first line of a deadlock's report", function()
     end)))
   end)
 
+  it("has no name for what a loop goes through but a variable's", function()
+    local first, all = report(function()
+      local ends = { weir.mpsc(2) }
+      for _ in ends[2] do assert(ends) end
+    end)
+    assert.matches("for %.%.%. in rx at", first)
+    assert.matches("%(variable ends%.1%)", first)
+    assert.not_matches("variable %(", all)
+  end)
+
   it("says where the sender was made, with weir.debug", function()
     weir.debug(true)
     local here

@@ -119,7 +119,12 @@ local function comparisons(code, add)
   end
 end
 
+-- No sites of numbers: what these get is a hint, or room that is asked for in plenty, and Lua has some places
+-- more than it says. (To leave one of them out is a change like any other.)
+local PLENTY = { "lua_createtable", "lua_checkstack", "luaL_checkstack" }
+
 local function numbers(code, add)
+  for _, name in ipairs(PLENTY) do code = code:gsub("%f[%w_]" .. name .. "%s*%b()", blank) end
   for from, number, to in code:gmatch("()%f[%w_.]([0-3])()%f[^%w_.]") do
     add(from, to - 1, number == "1" and "0" or tostring(number + 1))
   end
