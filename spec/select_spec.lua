@@ -1207,6 +1207,21 @@ describe("lost selects", function()
     assert.is_true(pages() - before < 256)
   end))
 
+  it("need no new records where as many branches waited before", in_task(function()
+    for _, n in ipairs { 1, 2, 5, 64, 65, 100 } do
+      local receivers, senders = {}, {}
+      for i = 1, n do receivers[i], senders[i] = quiet() end
+      for _ = 1, 2 do weir.select(receivers, 0.01) end
+      collectgarbage "stop"
+      local before = collectgarbage "count"
+      for _ = 1, 20 do weir.select(receivers, 0.01) end
+      local grown = collectgarbage "count" - before
+      collectgarbage "restart"
+      assert.is_true(grown < 0.1, ("%g KB for %d branches"):format(grown, n))
+      assert.equal(n, #senders)
+    end
+  end))
+
   it("that wait on a thousand receivers need a record and one place on the stack for each", in_task(function()
     local receivers, senders = {}, {}
     for i = 1, 1000 do receivers[i], senders[i] = quiet() end
