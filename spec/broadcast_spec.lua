@@ -711,7 +711,7 @@ describe("the memory of a broadcast", function()
       for i = 1, 500 do kept[i] = weir.broadcast(capacity) end
       return (helper.memory() - before) * 1024 / #kept
     end
-    local slot = 16 + 4                           -- a value and a count
+    local slot = 16 + 16 + 4                      -- a user value, a scalar, a count
     local one = each(1)
     for _, capacity in ipairs { 2, 4, 8, 16, 32 } do
       assert.near(one + (capacity - 1) * slot, each(capacity), slot)

@@ -172,7 +172,7 @@ typedef struct Place {            /* where something was spawned */
   char text[LUA_IDSIZE];
 } Place;
 
-enum { PLACES = 64, BUDGET = 128, IDLE_MAX = 1024 };
+enum { PLACES = 64, BUDGET = 128, IDLE_MAX = 1024, HOSTS_MAX = 3, HOSTED_MAX = 1000 };
 
 /* Why the plain loop of turns stops: main has ended, or turns are watched. */
 enum Halt { HALT_DONE = 1, HALT_WATCHED = 2 };
@@ -198,6 +198,8 @@ typedef struct Scheduler {
   struct Task *current;           /* running, or being closed */
   struct Task *main;              /* of the run going on */
   int tasks_at;                   /* during a turn: stack index of the tasks table */
+  uint8_t nhosts;                 /* tasks that take the turns of others in their wait */
+  lua_State *loop_L;              /* whose turns those are; NULL: nobody may */
   int budget;                     /* operations until the current task gives way */
   bool running;                   /* inside weir.run or loop.step */
   uint8_t halt;                   /* bits of enum Halt; 0: turns go on as always */
@@ -265,6 +267,8 @@ typedef struct Task {
   bool calling : 1;               /* in tx:call(): index 2 of L is the oneshot it waits on */
   bool exposed : 1;               /* coroutine.running gave its base away: not used again */
   bool traced : 1;                /* FAILED: user value 1 is { error, traceback } */
+  bool hosts : 1;                 /* its wait takes the turns of the others: weirL_host */
+  bool hosted : 1;                /* and went on from there; cleared by a true yield */
   bool close_failed : 1;          /* a <close> variable raised, while it was being ended;
                                      user value 1 is that error */
 } Task;
@@ -362,6 +366,7 @@ bool weirL_budget_spent (lua_State *L, Scheduler *S);
 static inline bool weirL_spent (lua_State *L, Scheduler *S) {
   return WEIR_UNLIKELY(--S->budget < 0) && weirL_budget_spent(L, S);
 }
+bool weirL_host (Scheduler *S, Task *t);
 void weirL_uv (lua_State *L, int uv);
 int weirL_give_way (lua_State *L, Scheduler *S, lua_CFunction again);
 uint32_t weirL_slot_take (lua_State *L, Scheduler *S);
@@ -407,6 +412,7 @@ void weirL_open_wait (lua_State *L, int S);
 static inline bool weirL_granted (const weir_Waiter *won) {
   return won != NULL && won->owns;
 }
+int weirL_yield (lua_State *L, Task *t, lua_KContext ctx, lua_KFunction k);
 int weirL_await_k (lua_State *L, int status, lua_KContext ctx);
 int weirL_park (lua_State *L, Task *t, lua_KContext ctx, lua_KFunction k);
 void weirL_wait_over (Task *t);

@@ -176,6 +176,7 @@ static int own (lua_State *L) {
 
 /* core.unyieldable(f, ...) -> its results; a wait inside raises */
 static int unyieldable (lua_State *L) {
+  weirL_checkany(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   return lua_gettop(L);
 }

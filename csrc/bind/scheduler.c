@@ -327,7 +327,7 @@ int weirL_give_way (lua_State *L, Scheduler *S, lua_CFunction again) {
   t->status = READY;
   t->op = NULL;
   weirL_make_ready(t);
-  return lua_yieldk(L, 0, (lua_KContext)again, again_k);
+  return weirL_yield(L, t, (lua_KContext)again, again_k);
 }
 
 /* ---- interrupts --------------------------------------------------------- */
@@ -361,18 +361,65 @@ static void begin_turns (lua_State *L, Scheduler *S) {
   S->tasks_at = lua_gettop(L);
 }
 
-/* One turn. False if nobody was ready. [-0, +0, e] */
-bool weirL_turn (lua_State *L, Scheduler *S) {
-  weir_Link *x;
+/* Whose turn is next? False if nobody is ready. */
+static bool begin_turn (Scheduler *S) {
   fire_due(S);
   weir_list_splice(&S->batch, &S->ready);
   S->woken = false;
-  if (weir_list_empty(&S->batch)) return false;
+  return !weir_list_empty(&S->batch);
+}
+
+/* One turn. False if nobody was ready. [-0, +0, e] */
+bool weirL_turn (lua_State *L, Scheduler *S) {
+  weir_Link *x;
+  if (!begin_turn(S)) return false;
   while ((x = weir_list_first(&S->batch)) != NULL) {
     weir_list_remove(x);
     weirL_resume(L, S, weir_container(x, Task, ready));
     if (WEIR_UNLIKELY(interrupted(S))) let_hook_run(L, S);
   }
+  return true;
+}
+
+/*
+** Hosting: a task that is to yield first takes the turns that follow itself, in the order
+** in which the loop would, until its own comes; then it goes on from there, and a yield and a
+** resume, two fifths of a switch there and back, are saved. Whatever is not the plain case
+** is left to the loop, and the task yields: it is to end, its time is over, an interrupt,
+** nobody is ready, it is the turn of a host below.
+**
+**   run_loop -> resume(T1) -> T1 waits, hosts -> resume(T2) -> T2 waits, hosts -> resume(T3)
+**
+** The turns are taken with the loop's own L, so that a task resumed from here has the same
+** limits, and what is done at its end the same stack. Who was host for long lets another be.
+** True: its turn has come, and it is running.
+*/
+bool weirL_host (Scheduler *S, Task *t) {
+  lua_State *L = S->loop_L;
+  bool mine = false;
+  int left;
+  S->current = NULL;
+  S->nhosts++;
+  t->hosts = true;
+  for (left = HOSTED_MAX; left > 0 && S->halt == 0 && !interrupted(S); left--) {
+    Task *u;
+    if (weir_list_empty(&S->batch) && !begin_turn(S)) break;
+    u = weir_container(S->batch.next, Task, ready);
+    if (WEIR_UNLIKELY(u->hosts)) {
+      mine = u == t && !t->aborting && !t->parking.parked;
+      break;
+    }
+    weir_list_remove(&u->ready);
+    weirL_resume(L, S, u);
+  }
+  t->hosts = false;
+  S->nhosts--;
+  if (!mine) return false;
+  weir_list_remove(&t->ready);
+  t->pass = 0;                                  /* it stands on its stack already */
+  t->status = RUNNING;
+  S->current = t;
+  S->budget = BUDGET;
   return true;
 }
 
@@ -441,6 +488,7 @@ static void rest (lua_State *L, Scheduler *S) {
 static int run_loop (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
   begin_turns(L, S);
+  S->loop_L = L;
   do {
     while (S->halt == 0)
       if (!weirL_turn(L, S)) rest(L, S);
@@ -513,6 +561,8 @@ static int run_main (lua_State *L, bool paused) {
   if (paused) rebase(S, true, 0);
   lua_pushvalue(L, LOOP);
   status = lua_pcall(L, 0, 0, 0);               /* ...; task; error? */
+  S->loop_L = NULL;
+  S->nhosts = 0;
   ended = end_tasks(L, S, END_ALL);
   if (paused) rebase(S, false, weirL_os_now());
   S->running = false;

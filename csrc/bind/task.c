@@ -462,6 +462,7 @@ void weirL_resume (lua_State *L, Scheduler *S, Task *t) {
     pass = t->pass == FRESH ? lua_gettop(co) - 1 : t->pass;
     t->pass = 0;
   }
+  t->hosted = false;
   t->status = RUNNING;
   S->current = t;
   S->budget = BUDGET;
@@ -628,7 +629,7 @@ static int yield (lua_State *L) {
   t->status = READY;
   t->op = NULL;
   weirL_make_ready(t);
-  return lua_yieldk(L, 0, 0, yield_k);
+  return weirL_yield(L, t, 0, yield_k);
 }
 
 /* weir.on_error(f) -> the previous hook */

@@ -40,7 +40,7 @@ static int sleep_for (lua_State *L, double seconds, const char *verb) {
     t->status = READY;
     t->op = NULL;
     weirL_make_ready(t);
-    return lua_yieldk(L, 0, 0, sleep_k);
+    return weirL_yield(L, t, 0, sleep_k);
   }
   if (!isinf(seconds)) weirL_deadline_room(L, S);
   weirL_wait_start(t, isinf(seconds) ? -1 : seconds);

@@ -76,11 +76,26 @@ void weirL_cut_short (lua_State *L, Task *t) {
   t->timed_out = false;
 }
 
+/* Let the others run until the task's turn comes, then go on with k: from here, if that
+** is possible. To be returned. */
+int weirL_yield (lua_State *L, Task *t, lua_KContext ctx, lua_KFunction k) {
+  Scheduler *S = t->S;
+  if (S->loop_L != NULL && S->nhosts < HOSTS_MAX && !t->hosted && !t->exposed &&
+      t->frames == NULL && weirL_host(S, t)) {
+    int n;
+    t->hosted = true;                           /* k may come here: no deeper */
+    n = k(L, LUA_YIELD, ctx);
+    t->hosted = false;
+    return n;
+  }
+  return lua_yieldk(L, 0, ctx, k);
+}
+
 /* Yield, parked; a task that is doomed already is only yielded to its end. */
 int weirL_park (lua_State *L, Task *t, lua_KContext ctx, lua_KFunction k) {
   t->status = WAITING;
   if (WEIR_UNLIKELY(t->aborting || t->expired)) weirL_make_ready(t);
-  return lua_yieldk(L, 0, ctx, k);
+  return weirL_yield(L, t, ctx, k);
 }
 
 
