@@ -501,3 +501,110 @@ describe("dropping a oneshot's ends", function()
     assert.equal("a", rx:try_recv())
   end)
 end)
+
+-- A value sent while a task waits is handed to it; that must not show.
+describe("a value that was handed to a waiting task", function()
+  local function handed(...)
+    local tx, rx = weir.oneshot()
+    local task = later(function() return rx:recv() end)
+    tx:send(...)
+    return task, rx
+  end
+
+  for what, values in pairs { ["one value"] = { "a" }, ["three values"] = { 1, nil, "c" } } do
+    local n = what == "one value" and 1 or 3
+
+    it("is received, of " .. what, in_task(function()
+      local task, rx = handed(table.unpack(values, 1, n))
+      assert.same(table.pack(true, table.unpack(values, 1, n)), table.pack(task:join()))
+      assert.is_true(rx:is_terminated())
+      assert.same({ nil, "closed" }, { rx:recv() })
+    end))
+
+    it("stays to be received when the task is aborted, of " .. what, in_task(function()
+      local task, rx = handed(table.unpack(values, 1, n))
+      task:abort()
+      assert.same({ false, "aborted" }, { task:join() })
+      assert.is_false(rx:is_terminated())
+      assert.same(table.pack(table.unpack(values, 1, n)), table.pack(rx:recv()))
+    end))
+
+    it("goes to who takes it first, of " .. what, in_task(function()
+      local task, rx = handed(table.unpack(values, 1, n))
+      assert.same(table.pack(table.unpack(values, 1, n)), table.pack(rx:try_recv()))
+      assert.same({ true, nil, "closed" }, { task:join() })
+    end))
+
+    it("goes with the receiver when that is moved, of " .. what, in_task(function()
+      local task, rx = handed(table.unpack(values, 1, n))
+      local moved = rx:move()
+      local ok, err = task:join()
+      assert.is_false(ok)
+      assert.matches("moved or dropped while a task waited", err)
+      assert.same(table.pack(table.unpack(values, 1, n)), table.pack(moved:recv()))
+    end))
+  end
+
+  it("is dropped with the receiver", in_task(function()
+    local inner, out = weir.mpsc(1)
+    local task, rx = handed { inner }
+    rx:drop()
+    assert.is_false((task:join()))
+    assert.same({ nil, "closed" }, { out:recv() })
+  end))
+
+  it("is seen by a select of another task", in_task(function()
+    local task, rx = handed(7)
+    assert.same({ 1, 7 }, { weir.select { rx } })
+    assert.same({ true, nil, "closed" }, { task:join() })
+  end))
+
+  it("stays when a timeout around the wait ends", in_task(function()
+    local tx, rx = weir.oneshot()
+    local task = weir.spawn(function()
+      return weir.timeout(1, function() return rx:recv() end)
+    end)
+    weir.spawn(function()
+      weir.sleep(1)
+      tx:send "late"
+    end)
+    weir.sleep(2)
+    local _, value, why = task:join()
+    if value == nil then
+      assert.equal("timeout", why)
+      assert.equal("late", rx:try_recv())
+    else assert.equal("late", value) end
+  end))
+
+  it("is the first waiting task's, when two wait", in_task(function()
+    local tx, rx = weir.oneshot()
+    local one, other = later(function() return rx:recv() end), later(function() return rx:recv() end)
+    tx:send(1)
+    assert.same({ true, 1 }, { one:join() })
+    assert.same({ true, nil, "closed" }, { other:join() })
+  end))
+
+  it("is the second one's, when the first is aborted", in_task(function()
+    local tx, rx = weir.oneshot()
+    local one, other = later(function() return rx:recv() end), later(function() return rx:recv() end)
+    tx:send(1)
+    one:abort()
+    assert.same({ true, 1 }, { other:join() })
+  end))
+
+  it("is not put on the stack of a wait for something else", in_task(function()
+    local tx, rx = weir.oneshot()
+    local _, never = weir.mpsc(1)
+    local moved
+    local task = weir.spawn(function()
+      pcall(rx.recv, rx)                          -- its receiver is moved meanwhile
+      return never:recv(1)
+    end)
+    weir.yield()
+    moved = rx:move()
+    weir.yield()
+    tx:send "value"
+    assert.same({ true, nil, "timeout" }, { task:join() })
+    assert.equal("value", moved:recv())
+  end))
+end)

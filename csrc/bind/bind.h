@@ -262,7 +262,7 @@ typedef struct Task {
   bool timed_out : 1;             /* `due` came */
   bool closing : 1;               /* its <close> variables run: no waits */
   bool grouped : 1;               /* it is a Member */
-  bool hands : 1;                 /* parked in recv: takes a message on its stack (mpsc.c) */
+  bool hands : 1;                 /* parked in recv: takes a message on its stack (mpsc.c, oneshot.c) */
   bool called : 1;                /* the message that it was handed came by `call` */
   bool calling : 1;               /* in tx:call(): index 2 of L is the oneshot it waits on */
   bool exposed : 1;               /* coroutine.running gave its base away: not used again */
@@ -583,7 +583,7 @@ typedef struct Permit {           /* of an mpsc channel, or of a semaphore */
 Handle *weirL_sender (lua_State *L);
 int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, bool call);
 int weirL_send_permit (lua_State *L, Permit *p);
-bool weirL_hand_call (lua_State *L, Mpsc *c, int v);
+bool weirL_hand_call (lua_State *L, Mpsc *c, int v, Handle *reply);
 void weirL_take_first (lua_State *L, int i, Mpsc *c);
 void weirL_check_message (lua_State *L, int v);
 void weirL_channel_stats (lua_State *L, const Mpsc *c);
@@ -599,6 +599,8 @@ int weirL_sender_weak (lua_State *L);
 
 /* oneshot.c */
 void weirL_recv_cut (Task *t);
+struct Oneshot;
+void weirL_oneshot_recv_cut (Task *t, struct Oneshot *o);
 void weirL_call_cut (lua_State *L, Task *t);
 int weirL_sender_call (lua_State *L);
 void weirL_open_oneshot (lua_State *L, int S);

@@ -14,7 +14,7 @@
 **
 ** N1  handed: that task is parked or woken in recv_wait, its waiter owns one
 **     permit of items, its L has the receiver at index 1 and the message at 2;
-**     its `called` says whether that came by `call`
+**     its `called` says whether that came by `call`: the reply in it is the task's already
 ** N2  k.len == stored + (handed ? 1 : 0); a single block keeps a slot free for it
 **
 ** The kernel decides; here the values move. A send raises only before the
@@ -204,10 +204,25 @@ static inline bool has_place (const Mpsc *c, int type) {
   return !c->k.refusing && weir_permits_ready(&c->k.room, 1) && !store_full(c, type);
 }
 
-/* weirL_send_value for the message of a call, straight to the actor if it waits.
-** Pushes something, or not. */
-bool weirL_hand_call (lua_State *L, Mpsc *c, int v) {
-  return has_place(c, LUA_TTABLE) && !weir_list_empty(&c->k.items.line) && hand_over(L, c, v, true);
+/* weirL_send_value for the message of a call, straight to the actor if it waits, whose
+** the reply, a sender, is then. Pushes something, or not. */
+bool weirL_hand_call (lua_State *L, Mpsc *c, int v, Handle *reply) {
+  if (!has_place(c, LUA_TTABLE) || weir_list_empty(&c->k.items.line)) return false;
+  if (!hand_over(L, c, v, true)) return false;
+  weir_list_remove(&reply->u.owned);
+  weir_list_append(weirL_owner(c->handed), &reply->u.owned);
+  return true;
+}
+
+/* Push the reply in the message at index v, and what it is: a live sender, or NULL.
+** [-0, +1, -] */
+static Handle *reply_in (lua_State *L, int v) {
+  Handle *h;
+  v = lua_absindex(L, v);
+  weirL_uv(L, UV_REPLY);                        /* "reply" */
+  lua_rawget(L, v);
+  h = weirL_handle(L, -1);
+  return h != NULL && h->o.tag == (TAG_LIVE | (uint32_t)ONESHOT_SENDER) ? h : NULL;
 }
 
 /* The message that was handed over is the first in the store again. */
@@ -217,6 +232,8 @@ static void reclaim (Mpsc *c) {
   lua_getiuservalue(co, 1, 1);
   weirL_store_push_front(co, 3, &c->store, 2);
   if (t->called) {
+    Handle *reply = reply_in(co, 2);
+    if (reply != NULL) weirL_handle_disown(co, c->S, reply);
     weirL_store_mark_call(&c->store, true);
     c->calls++;
   }
@@ -226,12 +243,13 @@ static void reclaim (Mpsc *c) {
   c->handed = NULL;
 }
 
-/* The wait of a task in recv_wait is cut short. */
+/* The wait of a task that a message may be handed to is cut short. */
 void weirL_recv_cut (Task *t) {
   const Handle *h = (Handle *)t->self.through;
   t->hands = false;
-  if (h != NULL && weirL_live(h) && ((Mpsc *)h->end)->handed == t)
-    reclaim((Mpsc *)h->end);
+  if (h == NULL || !weirL_live(h)) return;
+  if (weirL_kindof(&h->o) == ONESHOT_RECEIVER) weirL_oneshot_recv_cut(t, (struct Oneshot *)h->end);
+  else if (((Mpsc *)h->end)->handed == t) reclaim((Mpsc *)h->end);
 }
 
 /* The plain message at index 2 through the sender at index 1; there is room. [-0, +?, -] */
@@ -324,11 +342,8 @@ static void get (lua_State *L, Mpsc *c, int type, bool call) {
     if (h != NULL && weirL_live(h)) weirL_handle_own(L, c->S, h, -1);
   }
   else if (call) {
-    weirL_uv(L, UV_REPLY);                      /* "reply" */
-    lua_rawget(L, -2);
-    h = weirL_handle(L, -1);
-    if (h != NULL && h->o.tag == (TAG_LIVE | (uint32_t)ONESHOT_SENDER))
-      weirL_handle_own(L, c->S, h, -1);
+    h = reply_in(L, -1);
+    if (h != NULL) weirL_handle_own(L, c->S, h, -1);
     lua_pop(L, 1);
   }
 }
@@ -430,7 +445,6 @@ static int recv_k (lua_State *L, int status, lua_KContext ctx) {
   if (c->handed == t) {                         /* it is on the stack */
     c->handed = NULL;
     weir_mpsc_pop(&c->k);
-    if (WEIR_UNLIKELY(t->called)) get(L, c, LUA_TTABLE, true);
   }
   else receive(L, 1, 1, c, false);
   t->self.owns = false;

@@ -5,6 +5,10 @@
 **   Sender --> Oneshot { kernel, n values } <-- Receiver
 **              user value 1: the only value, or a table of n
 **
+** A value that is no handle, sent while a task waits for it in a plain recv, is put on
+** the stack of its coroutine, above the receiver (`handed`), and goes to user value 1 if that
+** wait is cut short, or anybody else wants to see it.
+**
 ** tx:call(msg) makes a sender only: the caller's C frame is the receiving end.
 ** Its stack while it waits:   1 tx   2 Oneshot   3 msg, until it is sent
 ** and whatever cuts the wait short comes through weirL_call_cut. An answer that comes
@@ -22,7 +26,7 @@ typedef struct Oneshot {
   Object o;
   Scheduler *S;
   weir_Oneshot k;
-  Task *caller;                   /* parked in call_wait for it; or NULL */
+  Task *caller;                   /* parked for it, in call_wait or a plain recv; or NULL */
   bool ended;                     /* the receiver was told "closed" */
   bool handed;                    /* the values are on the caller's stack */
   int n;                          /* values of the message */
@@ -116,7 +120,8 @@ static bool has_handle (lua_State *L, const Handle *tx, int n) {
 /* The n values on top go straight to the caller that waits for them. */
 static bool hand_answer (lua_State *L, Oneshot *o, int n) {
   Task *t = o->caller;
-  if (t == NULL || !t->parking.parked || n == 0 || n > HANDED_MAX) return false;
+  if (t == NULL || !t->parking.parked || n == 0 || n > (t->calling ? HANDED_MAX : 1))
+    return false;
   lua_xmove(L, t->L, n);
   t->pass = (uint8_t)n;
   o->handed = true;
@@ -126,7 +131,7 @@ static bool hand_answer (lua_State *L, Oneshot *o, int n) {
 /* tx:send(...) -> true / nil, "closed". A sender that has sent needs no finaliser
 ** any more: upvalue 3 is a metatable without one. */
 static int oneshot_sender_send (lua_State *L) {
-  Handle *h = (Handle *)weirL_handle_check(L, 1, ONESHOT_SENDER);
+  Handle *h = (Handle *)weirL_handle_at(L, 1, ONESHOT_SENDER, sizeof(Handle));
   Oneshot *o = (Oneshot *)h->end;
   Scheduler *S = o->S;
   int n = lua_gettop(L) - 1;
@@ -188,10 +193,32 @@ static void retire (lua_State *L, const Scheduler *S, const Handle *h, int i) {
   lua_setmetatable(L, i);
 }
 
+/* The value that stands on the stack of the task that waits for it goes back. */
+static void take_from_caller (Oneshot *o) {
+  Task *t = o->caller;
+  lua_State *co = t->L;                         /* receiver; value */
+  lua_getiuservalue(co, 1, 1);
+  lua_pushvalue(co, 2);
+  lua_setiuservalue(co, 3, 1);
+  lua_settop(co, 1);
+  t->pass = 0;
+  t->hands = false;
+  o->caller = NULL;
+  o->handed = false;
+}
+
+/* The wait of a task in oneshot_wait is cut short. */
+void weirL_oneshot_recv_cut (Task *t, struct Oneshot *o) {
+  if (o->caller != t) return;
+  if (o->handed) take_from_caller(o);
+  o->caller = NULL;
+}
+
 static int oneshot_recv_poll (lua_State *L, int i, weir_Waiter *won) {
   Handle *h = (Handle *)lua_touserdata(L, i);
   Oneshot *o = (Oneshot *)h->end;
   (void)won;
+  if (WEIR_UNLIKELY(o->handed)) take_from_caller(o);
   if (o->k.sent) {
     int at = lua_gettop(L) + 1, n;
     lua_getiuservalue(L, i, 1);
@@ -220,9 +247,46 @@ static Oneshot *oneshot_receiver (lua_State *L) {
   return (Oneshot *)((Handle *)weirL_handle_check(L, 1, ONESHOT_RECEIVER))->end;
 }
 
+/* Woken: mostly because the value is on the stack. */
+static int oneshot_recv_k (lua_State *L, int status, lua_KContext ctx) {
+  Task *t = (Task *)ctx;
+  Handle *h = (Handle *)t->self.through;
+  Oneshot *o = weirL_live(h) ? (Oneshot *)h->end : NULL;
+  t->hands = false;
+  if (WEIR_UNLIKELY(o == NULL || o->caller != t)) return weirL_await_k(L, status, ctx);
+  o->caller = NULL;
+  if (WEIR_UNLIKELY(!o->handed)) return weirL_await_k(L, status, ctx);
+  o->handed = false;
+  weir_oneshot_take(&o->k);
+  h->o.waits--;
+  t->self.through = NULL;
+  t->parking.won = NULL;
+  retire(L, o->S, h, 1);
+  lua_settop(L, 2);
+  return 1;
+}
+
+/* Nothing is there: wait, without a timeout, as weirL_await would. */
+static int oneshot_wait (lua_State *L, Oneshot *o) {
+  Task *t = weirL_may_wait(L, o->S, "recv");
+  bool first = weir_list_empty(&o->k.arrived);
+  weir_park(&t->parking, &t->self, 1);
+  oneshot_recv_enter(L, 1, &t->self);
+  t->op = &weirL_oneshot_op;
+  t->hands = first;
+  if (first) o->caller = t;
+  return weirL_park(L, t, (lua_KContext)t, oneshot_recv_k);
+}
+
 /* rx:recv([timeout]) -> the values / nil, "closed" / nil, "timeout" */
 static int oneshot_receiver_recv (lua_State *L) {
-  return weirL_await(L, oneshot_receiver(L)->S, &weirL_oneshot_op, 2, oneshot_receiver_recv);
+  const Handle *h = (Handle *)weirL_handle_at(L, 1, ONESHOT_RECEIVER, sizeof(Handle));
+  Oneshot *o = (Oneshot *)h->end;
+  if (WEIR_LIKELY(lua_gettop(L) == 1 && !o->k.sent && !weir_oneshot_over(&o->k))) {
+    if (weirL_spent(L, o->S)) return weirL_give_way(L, o->S, oneshot_receiver_recv);
+    return oneshot_wait(L, o);
+  }
+  return weirL_await(L, o->S, &weirL_oneshot_op, 2, oneshot_receiver_recv);
 }
 
 /* rx:try_recv() -> the values / nil, "empty" / nil, "closed" */
@@ -325,6 +389,9 @@ void weirL_oneshot_receiver_drop (lua_State *L, Scheduler *S, Handle *h, int i) 
 }
 
 void weirL_oneshot_receiver_cut (Handle *h) {
+  Oneshot *o = (Oneshot *)h->end;
+  if (o->handed) take_from_caller(o);
+  o->caller = NULL;                             /* it will be told that its handle is gone */
   weir_line_tell_through(&((Oneshot *)h->end)->k.arrived, h);
 }
 
@@ -526,6 +593,7 @@ int weirL_sender_call (lua_State *L) {
   Mpsc *c = (Mpsc *)h->end;
   Scheduler *S = c->S;
   double seconds = weirL_optseconds(L, TIMEOUT);
+  Handle *reply;
   Oneshot *o;
   Task *t;
   int n;
@@ -546,14 +614,14 @@ int weirL_sender_call (lua_State *L) {
   lua_settop(L, 2);
   o = put_oneshot(L, S);
   weirL_uv(L, UV_REPLY);
-  weirL_handle_new(L, S, ONESHOT_SENDER, REPLY, o);
+  reply = weirL_handle_new(L, S, ONESHOT_SENDER, REPLY, o);
   lua_rawset(L, MSG);
   if (WEIR_UNLIKELY(!weirL_live(h))) {          /* a finalizer was here */
     if (seconds > 0) S->kept--;
     take_back(L);
     weirL_badspent(L, TX, h);
   }
-  n = weirL_hand_call(L, c, MSG) ? 1 : weirL_send_value(L, TX, c, NULL, MSG, true);
+  n = weirL_hand_call(L, c, MSG, reply) ? 1 : weirL_send_value(L, TX, c, NULL, MSG, true);
   if (seconds > 0) S->kept--;
   lua_settop(L, MSG);
   if (n == 2 || (n == WEIR_PENDING && seconds == 0)) {

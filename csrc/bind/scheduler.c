@@ -384,7 +384,7 @@ bool weirL_turn (lua_State *L, Scheduler *S) {
 /*
 ** Hosting: a task that is to yield first takes the turns that follow itself, in the order
 ** in which the loop would, until its own comes; then it goes on from there, and a yield and a
-** resume, two fifths of a switch there and back, are saved. Whatever is not the plain case
+** resume are saved. Whatever is not the plain case
 ** is left to the loop, and the task yields: it is to end, its time is over, an interrupt,
 ** nobody is ready, it is the turn of a host below.
 **

@@ -76,12 +76,18 @@ void weirL_cut_short (lua_State *L, Task *t) {
   t->timed_out = false;
 }
 
+/* May the task host, and is somebody next who is not waiting for that? */
+static inline bool can_host (const Scheduler *S, const Task *t) {
+  const weir_Link *next = weir_list_first(&S->batch);
+  if (next == NULL) next = weir_list_first(&S->ready);
+  return next != NULL && !weir_container(next, const Task, ready)->hosts && S->loop_L != NULL &&
+         S->nhosts < HOSTS_MAX && !t->hosted && !t->exposed && t->frames == NULL;
+}
+
 /* Let the others run until the task's turn comes, then go on with k: from here, if that
 ** is possible. To be returned. */
 int weirL_yield (lua_State *L, Task *t, lua_KContext ctx, lua_KFunction k) {
-  Scheduler *S = t->S;
-  if (S->loop_L != NULL && S->nhosts < HOSTS_MAX && !t->hosted && !t->exposed &&
-      t->frames == NULL && weirL_host(S, t)) {
+  if (can_host(t->S, t) && weirL_host(t->S, t)) {
     int n;
     t->hosted = true;                           /* k may come here: no deeper */
     n = k(L, LUA_YIELD, ctx);
