@@ -161,7 +161,7 @@ tidy:
 	gcc $(TIDY_FLAGS) -O2 -fanalyzer -Werror -c -o /dev/null csrc/weir.c
 
 # Programs over the core that libFuzzer makes up (clang), and a replay of those that were kept (any compiler). Clock,
-# sleep and seed are the fuzzer's own, so a program does the same every time.
+# sleep and seed are the fuzzer's own, so a program does the same every time. (A program may write files: where it runs.)
 SECONDS     = 60
 FUZZ_FLAGS  = -std=c11 -g -O1 $(WARNINGS) -Icsrc $(LUA_CFLAGS) -fno-sanitize-recover=all -fno-omit-frame-pointer \
               -Dclock_gettime=fuzz_clock_gettime -Dpselect=fuzz_pselect -Dgetpid=fuzz_getpid
@@ -169,8 +169,8 @@ FUZZ_LINK   = spec/fuzz/fuzz.c csrc/weir.c $$(pkg-config --libs lua5.4)
 FUZZ_RUN    = ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
 fuzz: $(OUT)/fuzz/fuzz
 	@mkdir -p $(OUT)/fuzz/found
-	$(FUZZ_RUN) $(OUT)/fuzz/fuzz -max_len=602 -timeout=20 -max_total_time=$(SECONDS) -verbosity=0 \
-	  -print_final_stats=1 -artifact_prefix=$(OUT)/fuzz/ $(OUT)/fuzz/found spec/fuzz/corpus
+	cd $(OUT)/fuzz && $(FUZZ_RUN) ./fuzz -max_len=602 -timeout=20 -max_total_time=$(SECONDS) -verbosity=0 \
+	  -print_final_stats=1 found $(CURDIR)/spec/fuzz/corpus
 
 # What was found and covers more, into the corpus; what covers no more, out of it.
 fuzz-merge: $(OUT)/fuzz/fuzz
@@ -179,7 +179,7 @@ fuzz-merge: $(OUT)/fuzz/fuzz
 	@rm -f spec/fuzz/corpus/* && cp $(OUT)/fuzz/merged/* spec/fuzz/corpus/
 
 fuzz-replay: $(OUT)/fuzz/replay
-	$(FUZZ_RUN) $(OUT)/fuzz/replay spec/fuzz/corpus
+	cd $(OUT)/fuzz && $(FUZZ_RUN) ./replay $(CURDIR)/spec/fuzz/corpus
 
 $(OUT)/fuzz/fuzz: spec/fuzz/fuzz.c $(SOURCES)
 	@mkdir -p $(@D)
