@@ -32,6 +32,7 @@
 #include "bind/mpsc.c"
 #include "bind/permit.c"
 #include "bind/oneshot.c"
+#include "bind/call.c"
 #include "bind/watch.c"
 #include "bind/broadcast.c"
 #include "bind/semaphore.c"

@@ -585,6 +585,7 @@ int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, boo
 int weirL_send_permit (lua_State *L, Permit *p);
 bool weirL_hand_call (lua_State *L, Mpsc *c, int v, Handle *reply);
 void weirL_take_first (lua_State *L, int i, Mpsc *c);
+void weirL_recv_cut (Task *t);
 void weirL_check_message (lua_State *L, int v);
 void weirL_channel_stats (lua_State *L, const Mpsc *c);
 void weirL_open_mpsc (lua_State *L, int S);
@@ -598,12 +599,29 @@ int weirL_sender_reservation (lua_State *L);
 int weirL_sender_weak (lua_State *L);
 
 /* oneshot.c */
-void weirL_recv_cut (Task *t);
-struct Oneshot;
-void weirL_oneshot_recv_cut (Task *t, struct Oneshot *o);
-void weirL_call_cut (lua_State *L, Task *t);
-int weirL_sender_call (lua_State *L);
+typedef struct Oneshot {          /* user value 1: the only value, or a table of n */
+  Object o;
+  Scheduler *S;
+  weir_Oneshot k;
+  Task *caller;                   /* parked for it, in call_wait or a plain recv; or NULL */
+  bool ended;                     /* the receiver was told "closed" */
+  bool handed;                    /* the values are on the caller's stack */
+  int n;                          /* values of the message */
+} Oneshot;
+void weirL_oneshot_init (Oneshot *o);
+Oneshot *weirL_oneshot_new (lua_State *L, Scheduler *S);
+int weirL_oneshot_push (lua_State *L, Oneshot *o, int at);
+void weirL_oneshot_hang_up (lua_State *L, Scheduler *S, Oneshot *o, int at);
+void weirL_oneshot_recv_cut (Task *t, Oneshot *o);
 void weirL_open_oneshot (lua_State *L, int S);
+
+/* call.c */
+void weirL_call_cut (lua_State *L, Task *t);
+bool weirL_call_sent (lua_State *co);
+int weirL_sender_call (lua_State *L);
+void weirL_open_call (lua_State *L, int S);
+/* the stack of a task that waits in it: the sender, the Oneshot, the message if it is not sent */
+enum { CALL_TX = 1, CALL_REPLY, CALL_MSG };
 
 /* the shared objects of the other files */
 typedef struct Timer {            /* a Timer or an Interval */

@@ -31,6 +31,7 @@ WEIR_EXPORT int luaopen_weir_core (lua_State *L) {
   weirL_open_mpsc(L, s);
   weirL_open_permit(L, s);
   weirL_open_oneshot(L, s);
+  weirL_open_call(L, s);
   weirL_open_watch(L, s);
   weirL_open_broadcast(L, s);
   weirL_open_semaphore(L, s);

@@ -248,7 +248,7 @@ void weirL_recv_cut (Task *t) {
   const Handle *h = (Handle *)t->self.through;
   t->hands = false;
   if (h == NULL || !weirL_live(h)) return;
-  if (weirL_kindof(&h->o) == ONESHOT_RECEIVER) weirL_oneshot_recv_cut(t, (struct Oneshot *)h->end);
+  if (weirL_kindof(&h->o) == ONESHOT_RECEIVER) weirL_oneshot_recv_cut(t, (Oneshot *)h->end);
   else if (((Mpsc *)h->end)->handed == t) reclaim((Mpsc *)h->end);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
-** oneshot.c -- one message, which may be any number of values; and `call`.
+** oneshot.c -- one message, which may be any number of values.
 **
 **   Sender --> Oneshot { kernel, n values } <-- Receiver
 **              user value 1: the only value, or a table of n
@@ -8,31 +8,12 @@
 ** A value that is no handle, sent while a task waits for it in a plain recv, is put on
 ** the stack of its coroutine, above the receiver (`handed`), and goes to user value 1 if that
 ** wait is cut short, or anybody else wants to see it.
-**
-** tx:call(msg) makes a sender only: the caller's C frame is the receiving end.
-** Its stack while it waits:   1 tx   2 Oneshot   3 msg, until it is sent
-** and whatever cuts the wait short comes through weirL_call_cut. An answer that comes
-** while it waits is put on that stack, above the Oneshot (`handed`). An Oneshot whose
-** answer was taken is known to nobody else, and serves a later call.
-**
-** Long because `call` is a oneshot without a receiver's handle.
 */
-#include <assert.h>
 #include <stdio.h>
 
 #include "bind.h"
 
-typedef struct Oneshot {
-  Object o;
-  Scheduler *S;
-  weir_Oneshot k;
-  Task *caller;                   /* parked for it, in call_wait or a plain recv; or NULL */
-  bool ended;                     /* the receiver was told "closed" */
-  bool handed;                    /* the values are on the caller's stack */
-  int n;                          /* values of the message */
-} Oneshot;
-
-enum { SPARES = 64, HANDED_MAX = 8 };
+enum { HANDED_MAX = 8 };
 
 static Oneshot *oneshot_at (lua_State *L, int i) {
   return (Oneshot *)((Handle *)lua_touserdata(L, i))->end;
@@ -43,7 +24,7 @@ const weir_Oneshot *weirL_oneshot_kernel (const void *end) {
   return &((const Oneshot *)end)->k;
 }
 
-static void init_oneshot (Oneshot *o) {
+void weirL_oneshot_init (Oneshot *o) {
   o->caller = NULL;
   o->ended = o->handed = false;
   o->n = 0;
@@ -51,12 +32,12 @@ static void init_oneshot (Oneshot *o) {
 }
 
 /* [-0, +1, m] */
-static Oneshot *new_oneshot (lua_State *L, Scheduler *S) {
+Oneshot *weirL_oneshot_new (lua_State *L, Scheduler *S) {
   Oneshot *o = (Oneshot *)lua_newuserdatauv(L, sizeof(Oneshot), 1);
   o->o.tag = 0;
   o->o.waits = 0;
   o->S = S;
-  init_oneshot(o);
+  weirL_oneshot_init(o);
   return o;
 }
 
@@ -162,7 +143,7 @@ static int oneshot_sender_send (lua_State *L) {
 /* ---- receiving ------------------------------------------------------------ */
 
 /* Push the message's values out of the Oneshot at index o. [-0, +n, m] */
-static int push_values (lua_State *L, Oneshot *o, int at) {
+int weirL_oneshot_push (lua_State *L, Oneshot *o, int at) {
   int i, n = o->n;
   luaL_checkstack(L, n + 4, "too many values");
   if (n > 0) {
@@ -208,7 +189,7 @@ static void take_from_caller (Oneshot *o) {
 }
 
 /* The wait of a task in oneshot_wait is cut short. */
-void weirL_oneshot_recv_cut (Task *t, struct Oneshot *o) {
+void weirL_oneshot_recv_cut (Task *t, Oneshot *o) {
   if (o->caller != t) return;
   if (o->handed) take_from_caller(o);
   o->caller = NULL;
@@ -222,7 +203,7 @@ static int oneshot_recv_poll (lua_State *L, int i, weir_Waiter *won) {
   if (o->k.sent) {
     int at = lua_gettop(L) + 1, n;
     lua_getiuservalue(L, i, 1);
-    n = push_values(L, o, at);
+    n = weirL_oneshot_push(L, o, at);
     retire(L, o->S, h, i);
     return n;
   }
@@ -364,7 +345,7 @@ void weirL_oneshot_sender_cut (Handle *h) {
 
 /* The receiving end of the Oneshot at index `at` is gone; a message that
 ** stands there is dropped. [-0, +0, -] */
-static void drop_receiving_end (lua_State *L, Scheduler *S, Oneshot *o, int at) {
+void weirL_oneshot_hang_up (lua_State *L, Scheduler *S, Oneshot *o, int at) {
   int top = lua_gettop(L);
   if (!weir_oneshot_drop_receiver(&o->k)) return;
   lua_getiuservalue(L, at, 1);
@@ -384,7 +365,7 @@ static void drop_receiving_end (lua_State *L, Scheduler *S, Oneshot *o, int at) 
 
 void weirL_oneshot_receiver_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
   lua_getiuservalue(L, i, 1);
-  drop_receiving_end(L, S, (Oneshot *)h->end, lua_gettop(L));
+  weirL_oneshot_hang_up(L, S, (Oneshot *)h->end, lua_gettop(L));
   lua_pop(L, 1);
 }
 
@@ -405,240 +386,10 @@ int weirL_oneshot_fill (const Object *h, char *text, size_t size) {
 /* weir.oneshot() -> tx, rx */
 static int oneshot (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
-  Oneshot *o = new_oneshot(L, S);
+  Oneshot *o = weirL_oneshot_new(L, S);
   weirL_handle_new(L, S, ONESHOT_SENDER, -1, o);
   weirL_handle_new(L, S, ONESHOT_RECEIVER, -2, o);
   return 2;
-}
-
-/* ---- call ----------------------------------------------------------------- */
-
-enum { TX = 1, REPLY = 2, MSG = 3, TIMEOUT = 3 };
-
-/* msg was not sent: it has no reply any more. [-0, +0, -] */
-static void take_back (lua_State *L) {
-  weirL_uv(L, UV_REPLY);
-  lua_pushnil(L);
-  lua_rawset(L, MSG);
-}
-
-/* An Oneshot for a call, a spare one or new, comes between tx and msg. [-0, +1, m] */
-static Oneshot *put_oneshot (lua_State *L, Scheduler *S) {
-  Oneshot *o;
-  lua_pushvalue(L, REPLY);                      /* tx; msg; msg */
-  if (WEIR_UNLIKELY(S->nspares == 0)) o = new_oneshot(L, S);
-  else {
-    weirL_uv(L, UV_SPARES);
-    lua_rawgeti(L, -1, S->nspares--);
-    o = (Oneshot *)lua_touserdata(L, -1);
-    init_oneshot(o);
-  }
-  lua_replace(L, REPLY);
-  lua_settop(L, MSG);
-  return o;
-}
-
-/* Its answer was taken: nobody but this call knows it. (While a trace is written an
-** address stands for one oneshot.) The table has room for all. [-0, +0, -] */
-static void spare (lua_State *L, Scheduler *S) {
-  if (S->nspares == SPARES || S->trace != NULL) return;
-  weirL_uv(L, UV_SPARES);
-  lua_pushvalue(L, REPLY);
-  lua_rawseti(L, -2, ++S->nspares);
-  lua_pop(L, 1);
-}
-
-/* The wait of a call is over. */
-static void call_over (Task *t) {
-  t->calling = false;
-  weir_deadlines_stop(&t->S->deadlines, &t->due);
-  t->timed_out = false;
-}
-
-/* The call is over, and the receiving end goes. */
-static void hang_up (lua_State *L, Task *t) {
-  call_over(t);
-  drop_receiving_end(L, t->S, (Oneshot *)lua_touserdata(L, REPLY), REPLY);
-}
-
-/* Was the message sent by the call that waits on co? */
-static bool call_sent (lua_State *co) {
-  return lua_gettop(co) < MSG || ((const Oneshot *)lua_touserdata(co, REPLY))->handed;
-}
-
-/* A wait inside call is cut short: the coroutine t->L is to be closed. */
-void weirL_call_cut (lua_State *L, Task *t) {
-  lua_State *co = t->L;
-  Oneshot *o = (Oneshot *)lua_touserdata(co, REPLY);
-  int top = lua_gettop(L);
-  t->calling = false;
-  o->caller = NULL;
-  if (o->handed) {                              /* each value is a message of its own */
-    o->handed = false;
-    t->pass = 0;
-    weir_oneshot_take(&o->k);
-    for (; o->n > 0; o->n--) {
-      lua_xmove(co, L, 1);
-      weirL_drop_message(L, t->S, top + 1);
-      lua_settop(L, top);
-    }
-  }
-  else if (!call_sent(co)) {
-    lua_pushvalue(co, MSG);
-    lua_xmove(co, L, 1);
-    weirL_uv(L, UV_REPLY);
-    lua_pushnil(L);
-    lua_rawset(L, top + 1);
-  }
-  lua_pushvalue(co, REPLY);
-  lua_xmove(co, L, 1);
-  drop_receiving_end(L, t->S, o, lua_gettop(L));
-  lua_settop(L, top);
-}
-
-static int call_arrived (lua_State *L, int status, lua_KContext ctx);
-
-/* msg was sent: wait for the answer. */
-static int call_wait (lua_State *L, Task *t) {
-  Oneshot *o = (Oneshot *)lua_touserdata(L, REPLY);
-  lua_settop(L, REPLY);                         /* msg is the actor's now */
-  o->caller = t;
-  weir_park(&t->parking, &t->self, 1);
-  weir_line_join(&o->k.arrived, &t->self);
-  return weirL_park(L, t, (lua_KContext)t, call_arrived);
-}
-
-static int call_arrived (lua_State *L, int status, lua_KContext ctx) {
-  Task *t = (Task *)ctx;
-  Oneshot *o = (Oneshot *)lua_touserdata(L, REPLY);
-  int n;
-  (void)status;
-  o->caller = NULL;
-  if (WEIR_LIKELY(o->handed)) {                 /* the values are on top */
-    weir_oneshot_take(&o->k);
-    n = o->n;
-    o->handed = false;
-    call_over(t);
-    spare(L, t->S);
-    return n;
-  }
-  if (o->k.sent) {
-    n = push_values(L, o, REPLY);
-    hang_up(L, t);
-    spare(L, t->S);
-    return n;
-  }
-  if (weir_oneshot_over(&o->k)) {
-    hang_up(L, t);
-    return weirL_reason(L, "closed");
-  }
-  if (t->timed_out) {
-    hang_up(L, t);
-    return weirL_reason(L, "timeout");
-  }
-  return call_wait(L, t);
-}
-
-static int call_take (lua_State *L, int i, weir_Waiter *won) {
-  return weirL_send_value(L, i, (Mpsc *)((Handle *)lua_touserdata(L, i))->end, won, MSG, true);
-}
-
-/* A place was won, or not. */
-static int call_placed (lua_State *L, int status, lua_KContext ctx) {
-  Scheduler *S = weirL_scheduler(L);
-  Task *t = S->current;
-  Handle *h = (Handle *)lua_touserdata(L, TX);
-  weir_Waiter *won = t->parking.won;
-  int n;
-  (void)status;
-  (void)ctx;
-  weirL_wait_over(t);
-  if (!weirL_live(h)) {
-    take_back(L);
-    weirL_cut_short(L, t);
-    return weirL_error(L, "call ended: its handle was moved or dropped while a task waited on it");
-  }
-  if (won == NULL) {                            /* timed out */
-    take_back(L);
-    hang_up(L, t);
-    return weirL_reason(L, "timeout");
-  }
-  if (WEIR_UNLIKELY(won->owns && weirL_store_full(&((Mpsc *)h->end)->store, true, LUA_TTABLE)))
-    n = weirL_try_grant(L, TX, MSG, won, call_take);
-  else n = call_take(L, TX, won);
-  t->parking.won = NULL;
-  if (n == WEIR_RAISED) {                       /* no memory */
-    take_back(L);
-    hang_up(L, t);
-    return lua_error(L);
-  }
-  if (n == 1) return call_wait(L, t);
-  if (n == WEIR_PENDING) {
-    lua_settop(L, MSG);
-    weir_park(&t->parking, &t->self, 1);
-    weirL_send_op.enter(L, TX, &t->self);
-    return weirL_park(L, t, 0, call_placed);
-  }
-  lua_settop(L, MSG);
-  take_back(L);
-  hang_up(L, t);
-  return weirL_reason(L, "closed");
-}
-
-static const Op call_op = {"call", NULL, NULL, NULL, NULL, false};
-
-/* tx:call(msg [, timeout]) -> the answer's values / nil, "closed" / nil, "timeout" */
-int weirL_sender_call (lua_State *L) {
-  Handle *h = weirL_sender(L);
-  Mpsc *c = (Mpsc *)h->end;
-  Scheduler *S = c->S;
-  double seconds = weirL_optseconds(L, TIMEOUT);
-  Handle *reply;
-  Oneshot *o;
-  Task *t;
-  int n;
-  weirL_checktype(L, 2, LUA_TTABLE);
-  weirL_uv(L, UV_REPLY);
-  if (lua_rawget(L, 2) != LUA_TNIL)
-    weirL_argerror(L, 2, "the message has a field 'reply' already: call puts the reply sender "
-                  "there");
-  if (weirL_spent(L, S)) {
-    lua_settop(L, TIMEOUT);
-    return weirL_give_way(L, S, weirL_sender_call);
-  }
-  t = weirL_may_wait(L, S, "call");
-  if (seconds > 0) {                            /* not when the message is sent already */
-    weirL_deadline_room(L, S);
-    S->kept++;                                  /* (lost if memory fails below: 24 bytes) */
-  }
-  lua_settop(L, 2);
-  o = put_oneshot(L, S);
-  weirL_uv(L, UV_REPLY);
-  reply = weirL_handle_new(L, S, ONESHOT_SENDER, REPLY, o);
-  lua_rawset(L, MSG);
-  if (WEIR_UNLIKELY(!weirL_live(h))) {          /* a finalizer was here */
-    if (seconds > 0) S->kept--;
-    take_back(L);
-    weirL_badspent(L, TX, h);
-  }
-  n = weirL_hand_call(L, c, MSG, reply) ? 1 : weirL_send_value(L, TX, c, NULL, MSG, true);
-  if (seconds > 0) S->kept--;
-  lua_settop(L, MSG);
-  if (n == 2 || (n == WEIR_PENDING && seconds == 0)) {
-    take_back(L);
-    return weirL_reason(L, n == 2 ? "closed" : "timeout");
-  }
-  if (seconds == 0 && !o->k.sent) {             /* sent, but no time to wait */
-    drop_receiving_end(L, S, o, REPLY);
-    return weirL_reason(L, "timeout");
-  }
-  weirL_wait_start(t, seconds);
-  t->calling = true;
-  t->op = &call_op;
-  if (n == 1) return call_wait(L, t);
-  weir_park(&t->parking, &t->self, 1);
-  weirL_send_op.enter(L, TX, &t->self);
-  return weirL_park(L, t, 0, call_placed);
 }
 
 void weirL_open_oneshot (lua_State *L, int S) {
@@ -662,9 +413,5 @@ void weirL_open_oneshot (lua_State *L, int S) {
   weirL_push_retired(L);
   lua_setiuservalue(L, S, UV_RETIRED);
   lua_pop(L, 1);
-  lua_createtable(L, SPARES, 0);
-  lua_setiuservalue(L, S, UV_SPARES);
-  lua_pushliteral(L, "reply");
-  lua_setiuservalue(L, S, UV_REPLY);
   weirL_setfunc(L, S, "oneshot", oneshot);
 }

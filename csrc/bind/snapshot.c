@@ -206,10 +206,10 @@ static void set_branches (lua_State *L, const Scheduler *S, const Task *t, const
     append(L);
   }
   else if (t->calling) {                        /* 1 tx, 2 oneshot, 3 the message */
-    bool sent = call_sent(co);
-    add_branch(L, co, TX, "call", sent ? NULL : &t->self, own);
+    bool sent = weirL_call_sent(co);
+    add_branch(L, co, CALL_TX, "call", sent ? NULL : &t->self, own);
     set_bool(L, "sent", sent);
-    set_pointer(L, "reply", lua_touserdata(co, REPLY));
+    set_pointer(L, "reply", lua_touserdata(co, CALL_REPLY));
     append(L);
   }
   else if (t->op != NULL) {
@@ -446,7 +446,7 @@ static void add_waits (lua_State *L, const Scheduler *S, const Task *t, const Ta
     if (h != NULL && weirL_live(h)) add_channel(L, h, at);
   }
   if (t->calling) {
-    const Handle *h = (const Handle *)lua_touserdata(innermost(S, t), TX);
+    const Handle *h = (const Handle *)lua_touserdata(innermost(S, t), CALL_TX);
     if (h != NULL && weirL_live(h)) add_channel(L, h, at);
   }
 }

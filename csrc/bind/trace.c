@@ -395,7 +395,7 @@ static void walk_waits (Trace *t, const Scheduler *S, const Task *task) {
     const Handle *h = (const Handle *)task->parking.branch[i].through;
     if (h != NULL && weirL_live(h)) walk_handle(t, h);
   }
-  if (task->calling) walk_oneshot(t, lua_touserdata(innermost(S, task), REPLY));
+  if (task->calling) walk_oneshot(t, lua_touserdata(innermost(S, task), CALL_REPLY));
 }
 
 /* Look at every channel, at a time. Only C memory. */
@@ -505,7 +505,7 @@ static void begin_slice (lua_State *L, Scheduler *S, const Task *task) {
   t->from = trace_now(t);
   if (task->calling && task->status == WAITING && !t->broken) {
     t->at = t->from;
-    walk_answer(t, lua_touserdata(innermost(S, task), REPLY));
+    walk_answer(t, lua_touserdata(innermost(S, task), CALL_REPLY));
   }
 }
 

@@ -34,11 +34,11 @@ return {
     "lua_pushnil(L);", "lua_rawseti(L, i + 1, len + n + 1);", "break;" } },
   { "csrc/bind/object.c", "weirL_handle_commit", FINALIZER, lines = {
     "f->end = NULL;", "f->u.spent = h->u.spent;" } },
-  { "csrc/bind/oneshot.c", "call_placed", FINALIZER, lines = {
+  { "csrc/bind/call.c", "call_placed", FINALIZER, lines = {
     "take_back(L);", "hang_up(L, t);", "return lua_error(L);", "lua_settop(L, MSG);",
     "weir_park(&t->parking, &t->self, 1);", "weirL_send_op.enter(L, TX, &t->self);",
     "return weirL_park(L, t, 0, call_placed);" } },
-  { "csrc/bind/oneshot.c", "weirL_sender_call", FINALIZER, lines = {
+  { "csrc/bind/call.c", "weirL_sender_call", FINALIZER, lines = {
     "if (seconds > 0) S->kept--;", "take_back(L);", "weirL_badspent(L, TX, h);" } },
   { "csrc/bind/scheduler.c", "grow_slots", FINALIZER, lines = { "else lua_pop(L, 1);" } },
   { "csrc/bind/scheduler.c", "weirL_deadline_room", FINALIZER, lines = {
@@ -68,7 +68,7 @@ return {
   { "csrc/bind/join_set.c", "to_set",
     "a set that is dropped is spent at once: only a scope's is seen between",
     lines = { "weirL_badspent(L, 1, h);" } },
-  { "csrc/bind/oneshot.c", "call_arrived", "nothing wakes a call but its answer, its end or its time",
+  { "csrc/bind/call.c", "call_arrived", "nothing wakes a call but its answer, its end or its time",
     lines = { "return call_wait(L, t);" } },
   { "csrc/bind/os.c", "weirL_os_terminal", "tests have no terminal",
     lines = { "*columns = size.ws_col;", "*rows = size.ws_row;" } },
