@@ -583,7 +583,7 @@ typedef struct Permit {           /* of an mpsc channel, or of a semaphore */
 Handle *weirL_sender (lua_State *L);
 int weirL_send_value (lua_State *L, int i, Mpsc *c, weir_Waiter *won, int v, bool call);
 int weirL_send_permit (lua_State *L, Permit *p);
-bool weirL_hand_call (lua_State *L, Mpsc *c, int v, Handle *reply);
+bool weirL_hand_call (lua_State *L, Mpsc *c, Handle *reply);
 void weirL_take_first (lua_State *L, int i, Mpsc *c);
 void weirL_recv_cut (Task *t);
 void weirL_check_message (lua_State *L, int v);

@@ -222,7 +222,7 @@ int weirL_sender_call (lua_State *L) {
     take_back(L);
     weirL_badspent(L, CALL_TX, h);
   }
-  if (weirL_hand_call(L, c, CALL_MSG, reply)) n = 1;
+  if (weirL_hand_call(L, c, reply)) n = 1;
   else n = weirL_send_value(L, CALL_TX, c, NULL, CALL_MSG, true);
   if (seconds > 0) S->kept--;
   lua_settop(L, CALL_MSG);

@@ -181,13 +181,12 @@ static void mpsc_send_enter (lua_State *L, int i, weir_Waiter *w) {
 
 const Op weirL_send_op = {"send", mpsc_send_poll, mpsc_send_ready, mpsc_send_enter, NULL, false};
 
-/* The message at index v, which is no userdata, goes straight to the task that waits
-** for it, if it waits so that it can be taken back. */
-static inline bool hand_over (lua_State *L, Mpsc *c, int v, bool call) {
+/* The message on top, which is no userdata, goes straight to the task that waits
+** for it, if it waits so that it can be taken back. [-0|1, +0, -] */
+static inline bool hand_over (lua_State *L, Mpsc *c, bool call) {
   const weir_Link *first = c->k.items.line.next;
   Task *t = weir_container(weir_container(first, const weir_Waiter, link)->parking, Task, parking);
   if (!t->hands || c->k.len > 0) return false;
-  lua_pushvalue(L, v);
   lua_xmove(L, t->L, 1);
   t->pass = 1;
   c->handed = t;
@@ -204,11 +203,11 @@ static inline bool has_place (const Mpsc *c, int type) {
   return !c->k.refusing && weir_permits_ready(&c->k.room, 1) && !store_full(c, type);
 }
 
-/* weirL_send_value for the message of a call, straight to the actor if it waits, whose
-** the reply, a sender, is then. Pushes something, or not. */
-bool weirL_hand_call (lua_State *L, Mpsc *c, int v, Handle *reply) {
+/* weirL_send_value for the message of a call, on top, straight to the actor if it waits,
+** whose the reply, a sender, is then. [-0|1, +0, -] */
+bool weirL_hand_call (lua_State *L, Mpsc *c, Handle *reply) {
   if (!has_place(c, LUA_TTABLE) || weir_list_empty(&c->k.items.line)) return false;
-  if (!hand_over(L, c, v, true)) return false;
+  if (!hand_over(L, c, true)) return false;
   weir_list_remove(&reply->u.owned);
   weir_list_append(weirL_owner(c->handed), &reply->u.owned);
   return true;
@@ -265,7 +264,7 @@ static inline void put (lua_State *L, Mpsc *c, int type) {
 */
 static inline bool send_at_once (lua_State *L, Mpsc *c, int type) {
   if (WEIR_UNLIKELY(!has_place(c, type))) return false;
-  if (weir_list_empty(&c->k.items.line) || !hand_over(L, c, 2, false)) {
+  if (weir_list_empty(&c->k.items.line) || !hand_over(L, c, false)) {
     put(L, c, type);
     c->k.room.free--;
     weir_mpsc_push(&c->k);
