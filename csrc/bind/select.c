@@ -413,7 +413,7 @@ static int sample (lua_State *L, Scheduler *S, uint32_t n) {
 ** effect, WEIR_PENDING if none is ready, CLOSELY if there are other branches.
 ** A few are left on the stack meanwhile.
 */
-static int look_plain (lua_State *L, Scheduler *S, uint32_t n) {
+static int look_plain (lua_State *L, Scheduler *S, uint32_t n, bool biased) {
   uint32_t i, ready = 0, chosen = 0;
   Plain drawn = {NULL, NULL};
   for (i = 1; i <= n; i++) {
@@ -422,13 +422,13 @@ static int look_plain (lua_State *L, Scheduler *S, uint32_t n) {
     lua_rawgeti(L, 1, i);
     p = plain_at(L, at);
     if (p.op == NULL) return CLOSELY;
-    if (plain_ready(L, p, at) && (++ready == 1 || weirL_random(S, ready) == 0)) {
+    if (plain_ready(L, p, at) && (++ready == 1 || (!biased && weirL_random(S, ready) == 0))) {
       chosen = i;
       drawn = p;
     }
     if (n > KEPT) lua_settop(L, 2);
   }
-  if (n >= SAMPLED_FROM) {
+  if (n >= SAMPLED_FROM && !biased) {
     S->sampled = lua_topointer(L, 1);
     S->sampled_length = n;
   }
@@ -610,8 +610,8 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
     lua_settop(L, 2);
   }
   n = mode == MODE_BIASED ? biased_length(L) : array_length(L, length);
-  if (n > 0 && mode != MODE_BIASED) {
-    int r = look_plain(L, S, n);
+  if (n > 0) {
+    int r = look_plain(L, S, n, mode == MODE_BIASED);
     if (r >= 0) {
       weirL_notice(L, S);
       return r;
