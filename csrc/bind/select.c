@@ -329,11 +329,44 @@ static bool push_group (lua_State *L) {
 
 /* ---- looking -------------------------------------------------------------- */
 
+/* A plain awaitable: an object, and how it is waited for (NULL: look at it closely). */
+typedef struct Plain {
+  const Op *op;
+  Mpsc *c;                        /* of a receiver */
+} Plain;
+
+static inline Plain plain_at (lua_State *L, int i) {
+  const Object *o = (const Object *)lua_touserdata(L, i);
+  size_t size = o != NULL ? (size_t)lua_rawlen(L, i) : 0;
+  Plain p = {NULL, NULL};
+  KindId k;
+  if (size < sizeof(Object)) return p;
+  k = weirL_kindof(o);
+  if (o->tag != (TAG_LIVE | (uint32_t)k) || k >= KINDS || k == BOX) return p;
+  if (k < BOX ? size != weirL_kinds[k].size : weirL_object(L, i) == NULL) return p;
+  p.op = weirL_kinds[k].op;
+  if (p.op == &weirL_recv_op) p.c = (Mpsc *)((const Handle *)o)->end;
+  return p;
+}
+
+static inline bool plain_ready (lua_State *L, Plain p, int i) {
+  if (p.c == NULL) return p.op->ready(L, i);
+  return weir_permits_ready(&p.c->k.items, 1) || weir_mpsc_over(&p.c->k);
+}
+
 /* The branch whose key and value are on top: is it ready? [-1, +0, e] */
 static bool look (lua_State *L, bool *enabled, bool *composite) {
   int key = lua_gettop(L) - 1;
-  Branch b = take_apart(L, key);
+  Plain p = plain_at(L, key + 1);
   bool ready = false;
+  Branch b;
+  if (WEIR_LIKELY(p.op != NULL)) {
+    *enabled = true;
+    ready = plain_ready(L, p, key + 1);
+    lua_settop(L, key);
+    return ready;
+  }
+  b = take_apart(L, key);
   if (b.op != NULL) {
     *enabled = true;
     if (b.composite) *composite = true;
@@ -346,35 +379,18 @@ static bool look (lua_State *L, bool *enabled, bool *composite) {
 /* The branch with the key on top takes effect. [-1, +n, e] */
 static int win (lua_State *L) {
   int key = lua_gettop(L);
+  Plain p;
   Branch b;
   lua_pushvalue(L, key);
   lua_rawget(L, 1);
+  p = plain_at(L, key + 1);
+  if (WEIR_LIKELY(p.c != NULL && weir_permits_ready(&p.c->k.items, 1))) {
+    weirL_take_first(L, key + 1, p.c);
+    lua_replace(L, key + 1);
+    return 2;
+  }
   b = take_apart(L, key);
   return effect(L, b.op, b.peek, key, key + 1, key + 3, NULL);
-}
-
-/* A plain awaitable: an object, and how it is waited for (NULL: look at it closely). */
-typedef struct Plain {
-  const Op *op;
-  Mpsc *c;                        /* of a receiver */
-} Plain;
-
-static inline Plain plain_at (lua_State *L, int i) {
-  const Object *o = (const Object *)lua_touserdata(L, i);
-  size_t size = o != NULL ? (size_t)lua_rawlen(L, i) : 0;
-  Plain p = {NULL, NULL};
-  KindId k;
-  if (size < sizeof(Handle)) return p;
-  k = weirL_kindof(o);
-  if (o->tag != (TAG_LIVE | (uint32_t)k) || k >= BOX || size != weirL_kinds[k].size) return p;
-  p.op = weirL_kinds[k].op;
-  if (p.op == &weirL_recv_op) p.c = (Mpsc *)((const Handle *)o)->end;
-  return p;
-}
-
-static inline bool plain_ready (lua_State *L, Plain p, int i) {
-  if (p.c == NULL) return p.op->ready(L, i);
-  return weir_permits_ready(&p.c->k.items, 1) || weir_mpsc_over(&p.c->k);
 }
 
 /* The awaitable p at index i, branch k of an array, takes effect: it is ready. */
