@@ -609,3 +609,13 @@ describe("weir.race", function()
     assert.is_false(pcall(weir.race, { 1 }))
   end))
 end)
+
+describe("weir.scope outside of tasks", function()
+  it("has ended when its function has: its handle says so", function()
+    local kept
+    weir.scope(function(scope) kept = scope end)
+    local ok, err = pcall(kept.spawn, kept, weir.yield)
+    assert.is_false(ok)
+    assert.matches("this scope has ended", err)
+  end)
+end)

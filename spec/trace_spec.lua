@@ -332,6 +332,20 @@ describe("weir.trace", function()
       assert.equal(1, arrows(events, "boss", "outside of tasks"))
       tx:drop()
     end)
+
+    it("draws arrows to what is received after the last turn, of " .. what, function()
+      local tx, rx
+      local events = traced(function()
+        weir.current():name "boss"
+        assert(tx:send(1))
+      end, function(main)
+        tx, rx = weir[what](2)
+        weir.run(main)
+        assert(what == "watch" and rx:changed(0) or rx:try_recv())
+      end)
+      assert.equal(1, arrows(events, "boss", "outside of tasks"))
+      tx:drop()
+    end)
   end
 
   it("spreads what was done in a slice evenly over it", function()

@@ -177,6 +177,9 @@ enum { PLACES = 64, BUDGET = 128, IDLE_MAX = 1024, HOSTS_MAX = 3, HOSTED_MAX = 1
 /* Why the plain loop of turns stops: main has ended, or turns are watched. */
 enum Halt { HALT_DONE = 1, HALT_WATCHED = 2 };
 
+/* What a deadline in the heap is of. */
+enum Due { DUE_WAIT, DUE_TIMER, DUE_FRAME };
+
 /* Who wants to see the handles that no task owns. */
 enum Listing { LISTING_DEBUG = 1, LISTING_TRACE = 2, LISTING_CONSOLE = 4 };
 

@@ -345,7 +345,7 @@ static int timeout (lua_State *L) {
   S->kept--;
   if (s == 0) f->expired = t->expired = true;
   else if (s > 0)
-    weir_deadlines_start(&S->deadlines, &f->due, weirL_clock(S) + s, 2);
+    weir_deadlines_start(&S->deadlines, &f->due, weirL_clock(S) + s, DUE_FRAME);
   enter(L, t, f);
   return go_on(L, S, f, n);
 }

@@ -95,12 +95,8 @@ void weirL_set_ended (lua_State *L, Scheduler *S, Member *m, int task) {
 
 /* the handle at index 1, its set pushed. [-0, +1, -] */
 static JoinSet *to_set (lua_State *L) {
-  Handle *h = (Handle *)weirL_handle_check(L, 1, JOIN_SET);
-  JoinSet *set = (JoinSet *)h->end;
-  if (set->dropped) {
-    if (set->scope != NULL) weirL_error(L, "this scope has ended");
-    weirL_badspent(L, 1, h);
-  }
+  JoinSet *set = (JoinSet *)((Handle *)weirL_handle_check(L, 1, JOIN_SET))->end;
+  if (set->dropped) weirL_error(L, "this scope has ended");
   return set;
 }
 

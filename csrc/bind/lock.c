@@ -146,7 +146,6 @@ static int guard_set (lua_State *L) {
     return weirL_error(L, "a read guard cannot set the value: others may read it now; use "
                        "rw:write()");
   weirL_checkany(L, 2);
-  lua_settop(L, 2);
   lua_getiuservalue(L, 1, 1);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, 1);

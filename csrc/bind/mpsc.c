@@ -389,7 +389,6 @@ static int mpsc_recv_poll (lua_State *L, int i, weir_Waiter *won) {
   }
   else if (weir_permits_ready(&c->k.items, 1)) receive(L, i, lua_gettop(L), c, true);
   else return weir_mpsc_over(&c->k) ? weirL_reason(L, "closed") : WEIR_PENDING;
-  weirL_notice(L, c->S);
   return 1;
 }
 

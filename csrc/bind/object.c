@@ -376,7 +376,8 @@ void weirL_drop_owned (lua_State *L, Scheduler *S, weir_Link *owned) {
     else {
       int top = lua_gettop(L);
       weirL_uv(L, UV_OWNED);
-      if (lua_rawgetp(L, -1, h) == LUA_TUSERDATA && lua_touserdata(L, -1) == h)
+      lua_rawgetp(L, -1, h);
+      if (lua_touserdata(L, -1) == h)
         weirL_handle_drop(L, S, h, top + 2);
       else weirL_handle_disown(L, S, h);      /* its finaliser is about to run */
       lua_settop(L, top);

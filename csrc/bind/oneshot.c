@@ -101,8 +101,7 @@ static bool has_handle (lua_State *L, const Handle *tx, int n) {
 /* The n values on top go straight to the caller that waits for them. */
 static bool hand_answer (lua_State *L, Oneshot *o, int n) {
   Task *t = o->caller;
-  if (t == NULL || !t->parking.parked || n == 0 || n > (t->calling ? HANDED_MAX : 1))
-    return false;
+  if (t == NULL || !t->parking.parked || (t->calling ? n > HANDED_MAX : n != 1)) return false;
   lua_xmove(L, t->L, n);
   t->pass = (uint8_t)n;
   o->handed = true;

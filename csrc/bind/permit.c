@@ -140,11 +140,10 @@ static void permit_give_back (Permit *p) {
 
 /* permit:release(): the room goes back; on a spent permit nothing */
 static int permit_release (lua_State *L) {
-  Handle *h = (Handle *)weirL_object(L, 1);
-  if (h != NULL && h->o.tag == (TAG_SPENT | (uint32_t)MPSC_PERMIT)) {
-    if (h->u.spent.how == SPENT_CLOSED) return weirL_true(L);
-    weirL_badspent(L, 1, h);
-  }
+  const Handle *h = (Handle *)weirL_object(L, 1);
+  if (h != NULL && h->o.tag == (TAG_SPENT | (uint32_t)MPSC_PERMIT) &&
+      h->u.spent.how == SPENT_CLOSED)
+    return weirL_true(L);
   permit_give_back(permit_permit(L));
   weirL_notice(L, weirL_scheduler(L));
   return weirL_true(L);

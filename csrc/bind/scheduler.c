@@ -281,15 +281,15 @@ WEIR_COLD void weirL_call_on_wake (lua_State *L, Scheduler *S) {
 }
 
 static void fire (weir_Deadline *due) {
-  switch (due->kind) {
-    case 0: {
+  switch ((enum Due)due->kind) {
+    case DUE_WAIT: {
       Task *t = weir_container(due, Task, due);
       t->timed_out = true;
       if (t->parking.parked) weirL_make_ready(t);
       break;
     }
-    case 1: weirL_timer_fire(due); break;
-    default: weirL_frame_expire(weir_container(due, Frame, due)); break;
+    case DUE_TIMER: weirL_timer_fire(due); break;
+    case DUE_FRAME: weirL_frame_expire(weir_container(due, Frame, due)); break;
   }
 }
 

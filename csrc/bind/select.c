@@ -302,7 +302,7 @@ again:                                          /* a false alarm */
   if (limited) {
     if (weirL_clock(S) >= t->due.when) return weirL_reason(L, "timeout");
     if (!weirL_deadline_fits(S)) goto again;    /* a finalizer was here */
-    weir_deadlines_start(&S->deadlines, &t->due, t->due.when, 0);
+    weir_deadlines_start(&S->deadlines, &t->due, t->due.when, DUE_WAIT);
   }
   return select_stand(L, t, plain, n);
 }

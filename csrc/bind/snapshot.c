@@ -446,8 +446,7 @@ static void add_waits (lua_State *L, const Scheduler *S, const Task *t, const Ta
     if (h != NULL && weirL_live(h)) add_channel(L, h, at);
   }
   if (t->calling) {
-    const Handle *h = (const Handle *)lua_touserdata(innermost(S, t), CALL_TX);
-    if (h != NULL && weirL_live(h)) add_channel(L, h, at);
+    add_channel(L, (const Handle *)lua_touserdata(innermost(S, t), CALL_TX), at);
   }
 }
 

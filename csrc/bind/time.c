@@ -111,7 +111,7 @@ static void set_timer (lua_State *L, Timer *t, double seconds) {
   set_when(t, weirL_clock(t->S) + seconds);
   t->elapsed = !(seconds > 0);
   if (t->elapsed) weir_line_tell_all(&t->line);
-  else if (!isinf(seconds)) weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);
+  else if (!isinf(seconds)) weir_deadlines_start(&t->S->deadlines, &t->due, t->when, DUE_TIMER);
 }
 
 static int timer_poll (lua_State *L, int i, weir_Waiter *won) {
@@ -195,7 +195,7 @@ static int interval_poll (lua_State *L, int i, weir_Waiter *won) {
   next_tick(t, now);
   weir_deadlines_stop(&t->S->deadlines, &t->due);
   if (!weir_list_empty(&t->line) && !isinf(t->when))        /* others wait for the next */
-    weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);
+    weir_deadlines_start(&t->S->deadlines, &t->due, t->when, DUE_TIMER);
   lua_pushnumber(L, when);
   return 1;
 }
@@ -209,7 +209,7 @@ static void interval_enter (lua_State *L, int i, weir_Waiter *w) {
   Timer *t = (Timer *)lua_touserdata(L, i);
   weir_line_join(&t->line, w);
   if (!weir_deadline_set(&t->due) && !isinf(due_at(t)))
-    weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);
+    weir_deadlines_start(&t->S->deadlines, &t->due, t->when, DUE_TIMER);
 }
 
 const Op weirL_interval_op = {"tick", interval_poll, interval_ready, interval_enter, NULL, false};
@@ -259,7 +259,7 @@ static int interval_reset (lua_State *L) {
   set_when(t, weirL_clock(t->S) + s);
   weir_deadlines_stop(&t->S->deadlines, &t->due);
   if (!weir_list_empty(&t->line) && !isinf(t->when))
-    weir_deadlines_start(&t->S->deadlines, &t->due, t->when, 1);
+    weir_deadlines_start(&t->S->deadlines, &t->due, t->when, DUE_TIMER);
   notice_deadline(L, t);
   return weirL_true(L);
 }

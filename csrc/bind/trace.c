@@ -209,7 +209,7 @@ static void trace_sent (Trace *t, Line *l, uint64_t n, double to) {
     l->runs = runs;
     l->capruns = cap;
   }
-  if (!t->open) outside(t, to);
+  outside(t, to);
   r = &l->runs[l->nruns++];
   r->first = l->sent;
   r->n = n;
@@ -250,7 +250,7 @@ static void trace_counts (Trace *t, Line *l, uint64_t sent, uint64_t received, u
   l->sent = sent;
   n = received > l->received ? received - l->received : 0;
   if (n > 0 && l->nruns > 0) {
-    if (!t->open) outside(t, now);
+    outside(t, now);
     for (k = 0; k < n; k++)
       trace_arrow(t, l, l->received + k, between(t->open ? t->from : now, now, k, n));
   }
@@ -334,7 +334,7 @@ static void walk_receiver (Trace *t, const Line *l, const Handle *h, uint64_t po
   if (s->position < oldest) s->position = oldest;       /* the others it has missed */
   if (position > s->position) {
     n = position - s->position;
-    if (!t->open) outside(t, now);
+    outside(t, now);
     for (m = s->position; m < position; m++)
       trace_arrow(t, l, m, between(t->open ? t->from : now, now, m - s->position, n));
   }
@@ -437,8 +437,8 @@ static bool slot_names (Trace *t, uint32_t slot) {
   named = (uint32_t *)trace_realloc(t, NULL, 0, after);
   hashes = (uint32_t *)trace_realloc(t, NULL, 0, after);
   if (named == NULL || hashes == NULL) {
-    if (named != NULL) trace_realloc(t, named, after, 0);
-    if (hashes != NULL) trace_realloc(t, hashes, after, 0);
+    trace_realloc(t, named, after, 0);          /* (of NULL: nothing) */
+    trace_realloc(t, hashes, after, 0);
     return false;
   }
   memset(named, 0, after);
@@ -616,6 +616,7 @@ static int trace_stop (lua_State *L) {
     lua_pushboolean(L, 0);
     return 1;
   }
+  if (!S->trace->open) walk(S->trace, trace_now(S->trace));     /* what was done since the last turn */
   failed = finish_trace(S->trace);
   weirL_uv(L, UV_HOOKS);
   lua_pushnil(L);

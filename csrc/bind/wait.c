@@ -44,7 +44,7 @@ void weirL_wait_start (Task *t, double timeout) {
   Scheduler *S = t->S;
   t->timed_out = false;
   if (timeout >= 0)
-    weir_deadlines_start(&S->deadlines, &t->due, weirL_clock(S) + timeout, 0);
+    weir_deadlines_start(&S->deadlines, &t->due, weirL_clock(S) + timeout, DUE_WAIT);
 }
 
 /* A branch waits through a handle. */
@@ -226,7 +226,7 @@ int weirL_await_k (lua_State *L, int status, lua_KContext ctx) {
   if (n != WEIR_PENDING) return n;
   if (limited) {                                        /* a false alarm: is time left? */
     if (weirL_clock(t->S) >= t->due.when) return timed_out(L, op);
-    weir_deadlines_start(&t->S->deadlines, &t->due, t->due.when, 0);
+    weir_deadlines_start(&t->S->deadlines, &t->due, t->due.when, DUE_WAIT);
   }
   return wait_stand(L, t, op);
 }

@@ -273,8 +273,7 @@ const Op weirL_watch_op = {"changed", changed_poll, changed_ready, changed_enter
 static int changed_k (lua_State *L, int status, lua_KContext ctx) {
   Task *t = (Task *)ctx;
   WatchReceiver *r = (WatchReceiver *)t->self.through;
-  if (WEIR_UNLIKELY(t->parking.won == NULL || !weirL_live(r) ||
-                    r->seen == ((Watch *)r->h.end)->k.version))
+  if (WEIR_UNLIKELY(!weirL_live(r) || r->seen == ((Watch *)r->h.end)->k.version))
     return weirL_await_k(L, status, ctx);
   r->h.o.waits--;
   t->self.through = NULL;
