@@ -1222,6 +1222,25 @@ describe("lost selects", function()
     end
   end))
 
+  it("keep records for up to 64 branches when fewer wait", in_task(function()
+    local receivers, senders = {}, {}
+    for i = 1, 65 do receivers[i], senders[i] = quiet() end
+    local function takes_memory(first, n)
+      weir.select(table.move(receivers, 1, first, 1, {}), 0.01)
+      local few = table.move(receivers, 1, n, 1, {})
+      collectgarbage "stop"
+      local before = collectgarbage "count"
+      weir.select(few, 0.01)
+      local grown = collectgarbage "count" - before
+      collectgarbage "restart"
+      return grown > 0.1
+    end
+    assert.is_false(takes_memory(64, 1))
+    assert.is_false(takes_memory(65, 9))
+    assert.is_true(takes_memory(65, 8))
+    assert.equal(65, #senders)
+  end))
+
   it("that wait on a thousand receivers need a record and one place on the stack for each", in_task(function()
     local receivers, senders = {}, {}
     for i = 1, 1000 do receivers[i], senders[i] = quiet() end

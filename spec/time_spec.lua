@@ -1221,6 +1221,45 @@ describe("many deadlines", function()
     end
   end))
 
+  it("leave a heap of up to 256 places as it is, and let a larger one shrink when an eighth is needed",
+     paused(function()
+    local tx, rx = weir.mpsc(1)
+    local kept = {}
+    local function start(n, seconds)
+      for _ = 1, n do kept[#kept + 1] = weir.after(seconds) end
+    end
+    local function wait_takes_memory()
+      collectgarbage "stop"
+      local before = collectgarbage "count"
+      rx:recv(0.01)
+      local grown = collectgarbage "count" - before
+      collectgarbage "restart"
+      return grown > 0.1
+    end
+    local function pass(seconds)
+      weir.advance(seconds)
+      weir.yield()
+    end
+    helper.collect()
+    start(10, 1000)
+    start(24, 100)
+    start(1, 10)
+    start(165, 1)                                 -- 17, 35, 71, 143 were one too many: 286 places
+    pass(2)
+    assert.is_false(wait_takes_memory())          -- beside 35
+    pass(10)
+    assert.is_true(wait_takes_memory())           -- beside 34: 70 places
+    assert.is_false(wait_takes_memory())
+    start(93, 100)
+    start(473, 1)                                 -- 71, 143, 287, 575: 1150 places
+    pass(2)
+    assert.is_true(wait_takes_memory())           -- beside 127: 256 places
+    pass(200)
+    assert.is_false(wait_takes_memory())          -- beside 10
+    assert.equal(766, #kept)
+    tx:drop()
+  end))
+
   it("may be started by finalizers while others are", paused(function()
     local kept, fired = {}, 0
     local function leave()
