@@ -149,6 +149,27 @@ describe("what weir's Lua modules get from the core", function()
     assert.equal(0, select("#", core.terminal(file)))
   end)
 
+  it("is whether all is quiet: in a run nobody is ready and nothing is due", function()
+    local function quiet() return core.snapshot().quiet end
+    local waiting = weir.spawn(function() weir.sleep(math.huge) end)
+    weir.loop.step()
+    helper.collect()
+    assert.is_false(quiet())                      -- no run goes on
+    weir.run_paused(function()
+      assert.is_true(quiet())
+      local timer = weir.after(1)
+      assert.is_false(quiet())
+      timer:reset(0)
+      assert.is_true(quiet())
+      local first = weir.spawn(quiet)
+      assert.is_false(quiet())
+      local second = weir.spawn(quiet)
+      assert.same({ true, true }, { second:join() })
+      assert.same({ true, false }, { first:join() })        -- the second was to come in the same turn
+    end)
+    assert.equal("aborted", waiting:status())
+  end)
+
   it("takes a function for the report, and nothing else", function()
     for _, wrong in ipairs { 1, "f", {}, false } do
       assert.matches("#1.-function expected", select(2, pcall(core.on_report, wrong, "@nowhere")))

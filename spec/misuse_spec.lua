@@ -607,3 +607,31 @@ describe("random arguments", function()
     assert.is_true(calls > 500)
   end))
 end)
+
+describe("every method", function()
+  it("that is called with something else says by its name what it expects", paused(function()
+    local objects = {}
+    for _, object in pairs(everything()) do objects[#objects + 1] = object end
+    objects[#objects + 1] = weir.rwlock():try_read()
+    objects[#objects + 1] = weir.rwlock():try_write()
+    local seen = 0
+    for _, object in ipairs(objects) do
+      local kind = weir.type(object)
+      for name, method in pairs(debug.getmetatable(object).__index or {}) do
+        for _, other in ipairs { 42, io.stdout } do
+          local ok, err = pcall(method, other)
+          assert.is_false(ok)
+          local of, expected, got = err:match "^bad argument #1 to '(.-)' %((.+) expected, got (.+)%)$"
+          assert.equal(name, of, err)
+          assert.equal(other == 42 and "number" or "FILE*", got)
+          if expected ~= kind and expected ~= "weir handle" then        -- what several kinds share
+            local shared = kind:gsub("^mpmc%.", "mpsc."):gsub("^RwLock.+Guard$", "MutexGuard")
+            assert.equal(shared, expected, err)
+          end
+          seen = seen + 1
+        end
+      end
+    end
+    assert.is_true(seen > 400)
+  end))
+end)

@@ -48,6 +48,19 @@ describe("weir.wrap", function()
     assert.same({ 1, 2, 3 }, gather(gen))
   end)
 
+  it("where Lua cannot yield raises a sentence for what would wait, and the task goes on", paused(function()
+    local tx, rx = weir.mpsc(1)
+    local function wait() return rx:recv() end
+    for _, waits in ipairs { wait, function() return weir.wrap(wait)() end } do
+      local ok, err
+      string.gsub("x", "x", function() ok, err = pcall(weir.wrap(waits)) end)
+      assert.is_false(ok)
+      assert.matches("recv would have to wait, but Lua cannot yield here", err)
+      tx:send(1)
+      assert.equal(1, rx:recv())
+    end
+  end))
+
   it("raises an error when it is called after its end", paused(function()
     local gen = weir.wrap(function() end)
     gen()
