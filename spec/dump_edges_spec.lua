@@ -149,6 +149,21 @@ describe("what weir's Lua modules get from the core", function()
     assert.equal(0, select("#", core.terminal(file)))
   end)
 
+  it("is the size of a terminal, columns and rows", function()
+    if not os.execute "script -qec true /dev/null </dev/null >/dev/null 2>&1" then
+      return pending "no pseudo-terminal, or no script(1), is here"
+    end
+    local name = os.tmpname()
+    local file <close> = assert(io.open(name, "w"))
+    file:write [[print("size", require("weir.core").terminal(io.stdout))]]
+    file:close()
+    local command = "LUA_PATH='%s' LUA_CPATH='%s' script -qec 'stty cols 97 rows 31; lua5.4 %s' /dev/null"
+    local pipe <close> = assert(io.popen(command:format(package.path, package.cpath, name) .. " </dev/null"))
+    local output = pipe:read "a"
+    os.remove(name)
+    assert.matches("size%s+97%s+31%s", output)
+  end)
+
   it("is whether all is quiet: in a run nobody is ready and nothing is due", function()
     local function quiet() return core.snapshot().quiet end
     local waiting = weir.spawn(function() weir.sleep(math.huge) end)

@@ -472,6 +472,37 @@ describe("JoinSet:abort_all", function()
 end)
 
 describe("JoinSet:join_all", function()
+  it("raises the first error outside a task, too, when all have ended", function()
+    local set <close> = weir.join_set()
+    local err = {}
+    set:spawn(function() error(err) end)
+    set:spawn(weir.yield)
+    for _ = 1, 4 do weir.loop.step() end
+    local ok, got = pcall(set.join_all, set)
+    assert.is_false(ok)
+    assert.equal(err, got)
+  end)
+
+  it("leaves the task that it fails with a traceback, of which the failed one's is part", failing(function()
+    local function deep() error("x", 0) end
+    local place = "join_set_spec%.lua:" .. debug.getinfo(deep, "S").linedefined .. ":"
+    local ways = {
+      failed = function() deep() end,
+      aborted = function() weir.current():abort() forever() end,
+    }
+    for what, f in pairs(ways) do
+      local task = later(function()
+        local set <close> = weir.join_set()
+        set:spawn(f)
+        set:join_all()
+      end)
+      assert.same({ false, what == "failed" and "x" or "aborted" }, { task:join() })
+      assert.matches("^stack traceback:", task:traceback())
+      assert.matches("join_all", task:traceback())
+      if what == "failed" then assert.matches(place, task:traceback()) end
+    end
+  end))
+
   it("returns packed results in order of spawning", paused(function()
     local set <close> = weir.join_set()
     set:spawn(after(3, "slow"))
