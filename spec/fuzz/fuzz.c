@@ -25,7 +25,8 @@
 ** X6  every method and function of the core stands in the table of actions (replay)
 **
 ** X3 and X4 are not looked at once memory ran out: Lua may then free a handle without
-** calling its finalizer.
+** calling its finalizer. For that, memory does not run out where handles that nobody owns
+** are listed (debug, a trace): the list would lead to what was freed.
 */
 #define _GNU_SOURCE
 
@@ -71,6 +72,7 @@ typedef struct Program {
   double clock, nap;
   size_t bytes;                   /* in use by both states */
   int starve, starved;            /* allocations until memory runs out; did it? */
+  int listed;                     /* are handles that nobody owns in a list? */
   Call calls[STEPS + 1];
   unsigned char fate[MESSAGES];
 } Program;
@@ -620,7 +622,12 @@ static int performed (lua_State *L, int status, lua_KContext index) {
 /* perform(index, f, ...) */
 static int perform (lua_State *L) {
   lua_KContext index = (lua_KContext)lua_tointeger(L, 1);
+  const char *name = action(program.calls[index].what)->name;
   int n = lua_gettop(L) - 2;
+  if (strcmp(name, "debug") == 0 || strcmp(name, "listing") == 0 || strcmp(name, "trace_start") == 0) {
+    program.listed = 1;
+    program.starve = 0;
+  }
   luaL_checkstack(L, 20, NULL);
   write_values(L, (int)index, "calls", 3);
   if (n >= 1) lua_pushvalue(L, 3);
@@ -719,7 +726,7 @@ static int ours (lua_State *L, const uint8_t *w) {
       if (lua_pcall(program.other, 0, 0, 0) != LUA_OK) lua_settop(program.other, 0);
       program.in_other = 0;
       break;
-    case 's': program.starve = 1 + w[2] + (w[3] & 1); break;
+    case 's': if (!program.listed) program.starve = 1 + w[2] + (w[3] & 1); break;
     case 'f':
       lua_pushnil(L);
       set_slot(L, w[1]);
@@ -939,6 +946,7 @@ static lua_State *new_state (int flags, int seed) {
   lua_State *L;
   int starve = program.starve;
   program.starve = 0;
+  if (flags & (DEBUG | TRACE)) program.listed = 1;
   L = lua_newstate(alloc, NULL);
   if (L == NULL) fail("no state");
   lua_pushcfunction(L, start);
