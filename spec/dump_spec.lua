@@ -60,6 +60,22 @@ describe("the first line of a deadlock's report", function()
     assert.matches("made at spec/dump_spec%.lua:" .. here .. "$", first)
   end)
 
+  it("says where the sender was made, with weir.debug, after it was moved, too", function()
+    weir.debug(true)
+    local here
+    local _, all = report(function()
+      here = line() + 1
+      local tx, rx = weir.mpsc(2)
+      weir.spawn(function(mine)
+        weir.sleep(math.huge)
+        mine:drop()
+      end, tx:move())
+      rx:recv()
+    end)
+    weir.debug(false)
+    assert.matches("made at spec/dump_spec%.lua:" .. here, all)
+  end)
+
   it("says so where a sender was made by no Lua code", function()
     weir.debug(true)
     local first = report(function()

@@ -246,6 +246,38 @@ describe("A finalizer that takes what an operation is about to take", function()
     end)
   end))
 
+  it("that takes the place and drops the sender ends the wait, deadline and all", paused(function()
+    local tx, rx, other, taken
+    local function prepare()
+      tx, rx = weir.mpsc(1)
+      other = tx:clone()
+    end
+    prepare()
+    local _quiet, silence = weir.mpsc(1)
+    meddled(4, function()
+      local ok, permit = pcall(tx.reserve, tx, 1)
+      return permit, ok
+    end, function()
+      taken = other:try_reserve()
+      tx:drop()
+      return true
+    end, function(permit, stolen, ok)
+      if stolen then
+        assert.is_false(ok)
+        assert.matches("moved or dropped while a task waited", permit)
+        local began = weir.now()
+        assert.same({ nil, "timeout" }, { silence:recv(2) })
+        assert.near(2, weir.now() - began, 1e-6)
+        taken:drop()
+        rx:drop()
+        prepare()
+      else
+        assert.is_true(ok)
+        permit:drop()
+      end
+    end)
+  end))
+
   it("that starts as many deadlines as there is room for leaves room for one more", paused(function()
     local more = {}
     for _, operation in ipairs {

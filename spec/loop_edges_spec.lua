@@ -319,3 +319,16 @@ describe("weir.loop.end_all", function()
     assert.matches("called from a task", err)
   end)
 end)
+
+describe("weir.loop.step", function()
+  it("returns 0 for a deadline that passed while it ran", function()
+    local timer
+    weir.spawn(function()
+      timer = weir.after(0.001)
+      local clock = os.clock()
+      repeat until os.clock() - clock > 0.005
+    end)
+    assert.equal(0, (weir.loop.step()))
+    assert.is_true(timer:is_elapsed())
+  end)
+end)

@@ -957,6 +957,27 @@ describe("weir.on_error", function()
       .. "Lua warning: weir.on_error's hook raised: (no string)\n", written)
   end)
 
+  it("by default writes the error to stderr, of an object what it says of itself if it can", function()
+    local written, status = helper.program [[
+      local weir = require "weir"
+      local function object(f) return setmetatable({}, { __tostring = f }) end
+      weir.run(function()
+        for _, err in ipairs { "a sentence", object(function() return "an object" end),
+                               object(function() error "none" end) } do
+          weir.spawn(function() error(err, 0) end)
+          weir.yield()
+        end
+      end)
+    ]]
+    assert.equal(0, status, written)
+    local heads = {}
+    for line, text in written:gmatch "weir: task %d+ %(spawned at [^)]*:(%d+)%) failed: ([^\n]*)\nstack" do
+      assert.equal("6", line)
+      heads[#heads + 1] = text
+    end
+    assert.same({ "a sentence", "an object", "(error object is a table value)" }, heads)
+  end)
+
   it("is called at the failure, not at a later time", failing(function(seen)
     weir.spawn(function() error "x" end)
     weir.yield()

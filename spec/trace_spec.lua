@@ -388,6 +388,7 @@ describe("weir.trace", function()
     local counts = {}
     for _, event in ipairs(of(events, "C")) do
       assert.matches("^mpsc %d+ buffered$", event.name)
+      assert.equal(0, event.tid)
       counts[#counts + 1] = event.args.buffered
     end
     assert.same({ 4, 3, 0 }, counts)
