@@ -5,7 +5,7 @@ local weir = require "weir"
 local core = require "weir.core"
 local stream = require "weir.stream"
 local helper = require "spec.helper"
-local paused, blames = helper.paused, helper.blames
+local paused, blames, later = helper.paused, helper.blames, helper.later
 
 -- A kind of box that notes what is dropped.
 local function kind(name, drop)
@@ -82,6 +82,21 @@ describe("A handle made of Lua", function()
     assert.matches("Lua warning: the hook of a handle raised: %(no string%)\n", written)
     assert.matches("closed Crate%s+closed Crate\n$", written)
   end)
+
+  it("belongs no longer to the task that gave it to another", paused(function()
+    local make, log = kind "Crate"
+    local other = later(function() weir.sleep(1) end)
+    local giver = weir.spawn(function()
+      local boxes = { make "a", make "b", make "c" }
+      for _, box in ipairs(boxes) do core.own(box) end
+      core.own(boxes[2], other)
+      return #boxes
+    end)
+    assert.same({ true, 3 }, { giver:join() })
+    assert.same({ "c", "a" }, log)
+    assert(other:join())
+    assert.same({ "c", "a", "b" }, log)
+  end))
 
   it("belongs to the task that it is given to", paused(function()
     local make, log = kind "Crate"
