@@ -137,6 +137,40 @@ describe("A finalizer that takes what an operation is about to take", function()
     end)
   end))
 
+  it("lets who waits without a limit go on when it gives that back", paused(function()
+    local core = require "weir.core"
+    local semaphore, mutex, lock = weir.semaphore(1), weir.mutex(), weir.rwlock()
+    local tx, rx = weir.mpsc(1)
+    for _, way in ipairs {
+      { function() return semaphore:acquire() end, function() return semaphore:try_acquire() end },
+      { function() return mutex:lock() end, function() return mutex:try_lock() end },
+      { function() return lock:write() end, function() return lock:try_write() end },
+      { function() return tx:reserve() end, function() return tx:try_reserve() end },
+    } do
+      local left
+      weir.debug(true)                            -- handles that nobody owns are listed
+      meddled(3, way[1], function()
+        local got = way[2]()
+        weir.spawn(function()
+          weir.sleep(1)
+          helper.collect()
+          left = 0
+          for _, handle in ipairs(core.snapshot().handles) do
+            if handle.kind == weir.type(got) then left = left + 1 end
+          end
+          got:drop()
+        end)
+        return true
+      end, function(got, stolen)
+        assert.is_truthy(got)
+        if stolen then assert.equal(1, left) end
+        got:drop()
+      end)
+      weir.debug(false)
+    end
+    assert.is_true(rx:is_empty())
+  end))
+
   it("has the place of a set alone", paused(function()
     local set <close> = weir.join_set(1)
     local function spawn() return set:try_spawn(function() return 1 end) end
