@@ -149,3 +149,33 @@ describe("an interrupt", function()
     assert.matches("^false%s.*interrupted!", output)
   end)
 end)
+
+describe("a hook that is set and raises nothing", function()
+  it("is let run, however often, and leaves nothing behind", function()
+    local output, status = helper.program [[
+      local weir = require "weir"
+      local main = coroutine.running()
+      local function memory()
+        for _ = 1, 3 do collectgarbage() end
+        return collectgarbage "count"
+      end
+      local function nothing() end
+      weir.run(function()
+        local function change(times)
+          for _ = 1, times do
+            debug.sethook(main, nothing, "", 1000000)
+            weir.yield()
+            debug.sethook(main)
+            weir.yield()
+          end
+        end
+        change(100)
+        local before = memory()
+        change(20000)
+        print(memory() - before < 32)
+      end)
+    ]]
+    assert.equal("true\n", output)
+    assert.equal(0, status)
+  end)
+end)
