@@ -288,6 +288,31 @@ describe("weir.loop.on_wake", function()
     end
   end)
 
+  it("changes nothing in what the operation returns that calls it", function()
+    local tx, rx = helper.full_channel()
+    local otx, orx = weir.oneshot()
+    local tasks = {
+      weir.spawn(function() return orx:recv() end),
+      weir.spawn(function() return tx:send "second" end),
+      weir.spawn(function() return tx:send "third" end),
+    }
+    rest()
+    local calls = 0
+    local function results(f, ...)
+      weir.loop.on_wake(function() calls = calls + 1 end)
+      local packed = table.pack(f(...))
+      weir.loop.on_wake(nil)
+      rest()
+      return packed
+    end
+    assert.same({ n = 1, true }, results(otx.send, otx, "answer"))
+    assert.same({ n = 1, "first" }, results(rx.recv, rx, 1))
+    assert.same({ n = 2, "job", "second" }, results(weir.select, { job = rx }))
+    assert.equal(3, calls)
+    assert.same({ true, "answer" }, { tasks[1]:join() })
+    assert.same({ true, true }, { tasks[3]:join() })
+  end)
+
   it("is called if a timer is reset to an earlier time, which a loop that sleeps must know", function()
     local timer = weir.after(1000)
     local task = weir.spawn(function() return timer:wait() end)
