@@ -424,12 +424,18 @@ static int sample (lua_State *L, Scheduler *S, uint32_t n) {
   return WEIR_PENDING;
 }
 
+/* How far an array was looked at. */
+typedef struct Looked {
+  uint32_t n;                     /* branches 1 .. n */
+  uint32_t ready, chosen;         /* so many of them are ready; this one was drawn */
+} Looked;
+
 /*
 ** Look at an array of n plain awaitables. The number of results if one took
-** effect, WEIR_PENDING if none is ready, CLOSELY if there are other branches.
-** A few are left on the stack meanwhile.
+** effect, WEIR_PENDING if none is ready, CLOSELY if there are other branches
+** (*seen says where). A few are left on the stack meanwhile.
 */
-static int look_plain (lua_State *L, Scheduler *S, uint32_t n, bool biased) {
+static int look_plain (lua_State *L, Scheduler *S, uint32_t n, bool biased, Looked *seen) {
   uint32_t i, ready = 0, chosen = 0;
   Plain drawn = {NULL, NULL};
   for (i = 1; i <= n; i++) {
@@ -437,7 +443,12 @@ static int look_plain (lua_State *L, Scheduler *S, uint32_t n, bool biased) {
     Plain p;
     lua_rawgeti(L, 1, i);
     p = plain_at(L, at);
-    if (p.op == NULL) return CLOSELY;
+    if (p.op == NULL) {
+      seen->n = i - 1;
+      seen->ready = ready;
+      seen->chosen = chosen;
+      return CLOSELY;
+    }
     if (plain_ready(L, p, at) && (++ready == 1 || (!biased && weirL_random(S, ready) == 0))) {
       chosen = i;
       drawn = p;
@@ -489,13 +500,14 @@ WEIR_COLD static bool look_explored (lua_State *L, Scheduler *S, bool *enabled,
   return ready > 0;
 }
 
-/* Look at every branch. Pushes the key of the one drawn, if any is ready. */
-static bool look_all (lua_State *L, Scheduler *S, int mode, uint32_t n, bool *enabled,
+/* Look at every branch that was not looked at. Pushes the key of the one drawn, if any is ready. */
+static bool look_all (lua_State *L, Scheduler *S, int mode, uint32_t n, Looked seen, bool *enabled,
                       bool *composite) {
-  uint32_t ready = 0;
+  uint32_t ready = seen.ready;
+  *enabled = seen.n > 0;
   if (mode == MODE_BIASED || n > 0) {           /* by index, holes allowed */
-    uint32_t i, chosen = 0;
-    for (i = 1; i <= n; i++) {
+    uint32_t i, chosen = seen.chosen;
+    for (i = seen.n + 1; i <= n; i++) {
       bool yes;
       lua_pushinteger(L, i);
       if (lua_rawgeti(L, 1, i) == LUA_TNIL) {
@@ -607,6 +619,7 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   int top = lua_gettop(L);
   double seconds = mode == MODE_TRY ? 0 : top < 2 ? -1 : weirL_optseconds(L, 2);
   bool enabled = false, composite = false, found, plain = false;
+  Looked seen = {0, 0, 0};
   lua_Unsigned length;
   uint32_t n, count = 0;
   Task *t;
@@ -627,15 +640,16 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   }
   n = mode == MODE_BIASED ? biased_length(L) : array_length(L, length);
   if (n > 0) {
-    int r = look_plain(L, S, n, mode == MODE_BIASED);
+    int r = look_plain(L, S, n, mode == MODE_BIASED, &seen);
     if (r >= 0) {
       weirL_notice(L, S);
       return r;
     }
-    enabled = plain = r == WEIR_PENDING;
+    plain = r == WEIR_PENDING;
+    enabled = true;
     lua_settop(L, 2);
   }
-  found = !enabled && look_all(L, S, mode, n, &enabled, &composite);
+  found = !plain && look_all(L, S, mode, n, seen, &enabled, &composite);
   if (composite) {
     lua_settop(L, 2);
     return composite_select(L, mode);
