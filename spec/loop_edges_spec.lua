@@ -346,6 +346,14 @@ describe("weir.loop.end_all", function()
 end)
 
 describe("weir.loop.step", function()
+  it("returns the seconds to the next deadline, less than one, too", function()
+    helper.collect()
+    local timer = weir.after(0.5)
+    local left = weir.loop.step()
+    timer:reset(math.huge)
+    assert.is_true(left > 0.25 and left <= 0.5, tostring(left))
+  end)
+
   it("returns 0 for a deadline that passed while it ran", function()
     local timer
     weir.spawn(function()
