@@ -71,6 +71,34 @@ describe("A task's coroutine", function()
     assert.matches("^inner closed\ntrue\tfalse\t", written)
     assert.matches("\n1\n$", written)
   end)
+
+  it("that is closed all the same ends scopes in scopes", function()
+    local written, status = helper.program [[
+      local close = coroutine.close
+      local weir = require "weir"
+      weir.on_error(function() end)
+      weir.run_paused(function()
+        local co
+        local task = weir.spawn(function()
+          co = coroutine.running()
+          weir.scope(function(outer)
+            outer:spawn(weir.sleep, 100)
+            weir.scope(function(inner)
+              inner:spawn(weir.sleep, 100)
+              weir.sleep(1)
+            end)
+          end)
+        end)
+        weir.sleep(0.5)
+        close(co)
+        print(task:join())
+        weir.yield()
+        print(#weir.tasks(), weir.now())
+      end)
+    ]]
+    assert.equal(0, status, written)
+    assert.matches("^false\tcannot resume dead coroutine\n1\t", written)
+  end)
 end)
 
 describe("An error in a <close> handler that an error runs", function()
