@@ -216,13 +216,18 @@ static int go_on (lua_State *L, Scheduler *S, Frame *f, int n) {
     status = LUA_ERRRUN;
   }
   else if (status == LUA_OK) {
-    if (!lua_checkstack(L, nres + 1)) {
-      lua_settop(f->co, 0);
-      return weirL_error(L, "too many results");
-    }
-    lua_xmove(f->co, L, nres);
+    bool room = lua_checkstack(L, nres + 1);
+    if (room) lua_xmove(f->co, L, nres);
     pass_on(f);
-    discard(L, S, f, true);
+    discard(L, S, f, room);
+    if (WEIR_UNLIKELY(!room)) {
+      if (f->kind != FRAME_SCOPE) {
+        leave(L, S, f);
+        return weirL_error(L, "too many results");
+      }
+      lua_pushliteral(L, "too many results");
+      status = LUA_ERRRUN;
+    }
   }
   else {                                        /* an error: its <close> variables run */
     lua_State *co = f->co;

@@ -163,7 +163,7 @@ static int send_take (lua_State *L, int i, weir_Waiter *won) {
 static int mpsc_send_poll (lua_State *L, int i, weir_Waiter *won) {
   const Mpsc *c = (Mpsc *)((Handle *)lua_touserdata(L, i))->end;
   int type = lua_type(L, i + 1);
-  if (weirL_granted(won) && (type == LUA_TUSERDATA || store_full(c, type)))
+  if (type == LUA_TUSERDATA || store_full(c, type))
     return weirL_with_grant(L, i, 2, won, send_take);
   return send_take(L, i, won);
 }

@@ -24,12 +24,12 @@ static int take_permit (lua_State *L, int i, Mpsc *c, weir_Waiter *won, uint32_t
   Permit *p;
   if (!held) {
     if (c->k.refusing) return weirL_reason(L, "closed");
-    if (n > 0 && !weir_permits_ready(&c->k.room, n)) return WEIR_PENDING;
+    if (!weir_permits_ready(&c->k.room, n)) return WEIR_PENDING;
   }
   lua_getiuservalue(L, i, 1);
   p = (Permit *)weirL_handle_new(L, c->S, MPSC_PERMIT, -1, c);
   if (held) weir_permits_take(won);
-  else if (c->k.refusing || (n > 0 && !weir_permits_try(&c->k.room, n))) {
+  else if (c->k.refusing || !weir_permits_try(&c->k.room, n)) {
     lua_pop(L, 2);                              /* a finalizer was here */
     return c->k.refusing ? weirL_reason(L, "closed") : WEIR_PENDING;
   }

@@ -530,10 +530,8 @@ static bool look_all (lua_State *L, Scheduler *S, int mode, uint32_t n, Looked s
   lua_pushnil(L);
   while (lua_next(L, 1)) {                      /* chosen; key; branch */
     if (!look(L, enabled, composite)) continue; /* chosen; key */
-    if (++ready == 1 || weirL_random(S, ready) == 0) {
-      lua_pushvalue(L, -1);
-      lua_replace(L, -3);
-    }
+    if (++ready > 1 && weirL_random(S, ready) > 0) continue;
+    lua_copy(L, -1, -2);
   }
   if (ready > 0) return true;
   lua_pop(L, 1);

@@ -26,11 +26,11 @@ static int acquire_take (lua_State *L, int i, weir_Waiter *won) {
   Permit *p;
   if (!held) {
     if (s->closed) return weirL_reason(L, "closed");
-    if (n > 0 && !weir_permits_ready(&s->k, n)) return WEIR_PENDING;
+    if (!weir_permits_ready(&s->k, n)) return WEIR_PENDING;
   }
   p = (Permit *)weirL_handle_new(L, s->S, SEMAPHORE_PERMIT, i, s);
   if (held) weir_permits_take(won);
-  else if (n > 0 && !weir_permits_try(&s->k, n)) {      /* a finalizer was here */
+  else if (!weir_permits_try(&s->k, n)) {      /* a finalizer was here */
     lua_pop(L, 1);
     return WEIR_PENDING;
   }
