@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- 006: a function under weir.timeout, a scope, a token or weir.wrap returned more values than the stack around it
--- could take. The error was right, but a pcall around it left the task inside: it could never wait again.
+-- A function under weir.timeout, a scope, a token or weir.wrap returned more values than the stack around
+-- it could take. The error was right, but a pcall around it left the task inside: it could never wait again.
 
 local weir = require "weir"
 
