@@ -115,6 +115,25 @@ describe("weir.test.explore", function()
     assert.same({ seeds = 20, orders = 1 }, result)
   end)
 
+  it("draws only a branch that is ready, among many with names", function()
+    local seen = {}
+    test.explore(function()
+      local branches, senders = {}, {}
+      for i = 1, 12 do
+        senders[i], branches["branch" .. i] = weir.mpsc(1)
+        if i % 3 == 0 then senders[i]:try_send(i) end
+      end
+      local which, v = weir.select(branches, 1)
+      assert.equal("branch" .. v, which)
+      seen[which] = true
+      assert.equal(12, #senders)
+    end, { seeds = 100 })
+    local words = {}
+    for which in pairs(seen) do words[#words + 1] = which end
+    table.sort(words)
+    assert.same({ "branch12", "branch3", "branch6", "branch9" }, words)
+  end)
+
   it("draws the branch of a select that is ready", function()
     local seen = {}
     test.explore(function()
