@@ -142,6 +142,15 @@ describe("what weir's Lua modules get from the core", function()
     tx:drop()
   end))
 
+  it("is nothing where they give it a function", function()
+    local written, status = helper.program [[
+      local core = require "weir.core"
+      print(select("#", core.on_composite(print)), select("#", core.on_report(print, "@nowhere")))
+    ]]
+    assert.equal("0\t0\n", written)
+    assert.equal(0, status)
+  end)
+
   it("is no size of a terminal where there is none", function()
     local file = assert(io.tmpfile())
     assert.equal(0, select("#", core.terminal(file)))
@@ -229,6 +238,18 @@ describe("weir.dump", function()
     assert.equal(2, #weir.tasks())
     assert(task:join())
     assert.equal(2, rx:capacity())
+  end))
+
+  it("says how many messages a broadcast's slowest receiver has missed", paused(function()
+    local tx, rx = weir.broadcast(2)
+    local quick = tx:subscribe()
+    for i = 1, 5 do
+      tx:send(i)
+      assert.equal(i, quick:recv())
+    end
+    assert.matches("the slowest receiver has missed 3", weir.dump())
+    assert.same({ nil, "lagged", 3 }, { rx:recv() })
+    assert.not_matches("has missed", weir.dump())
   end))
 
   it("gives a stream's place under weir.debug", paused(function()

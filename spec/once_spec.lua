@@ -74,6 +74,18 @@ describe("Once:set and get", function()
 end)
 
 describe("Once:get_or_init", function()
+  it("takes a function and no timeout", in_task(function()
+    local cell = weir.once()
+    local maker = later(function()
+      return cell:get_or_init(function()
+        weir.sleep(1)
+        return "made"
+      end)
+    end)
+    assert.equal("made", cell:get_or_init(function() return "too late" end, 0))
+    assert.equal("made", join(maker))
+  end))
+
   it("runs f if there is no value, and never again", function()
     local cell = weir.once()
     local n = 0

@@ -294,6 +294,24 @@ describe("weir.trace", function()
     assert.equal(3, arrows(events, "boss", "watcher"))
   end)
 
+  for _, what in ipairs { "watch", "broadcast" } do
+    it("draws arrows to a receiver that is nobody's from a sender that a task owns, of " .. what, function()
+      local events = traced(function()
+        local tx, rx = weir[what](4)
+        weir.current():name "reader"
+        weir.spawn(function(out)
+          for i = 1, 3 do
+            out:send(i)
+            weir.sleep(1)
+          end
+        end, tx):name "sender"
+        for _ = 1, 3 do assert(what == "watch" and rx:changed() or rx:recv()) end
+        weir.yield()
+      end, weir.run_paused)
+      assert.equal(3, arrows(events, "sender", "reader"))
+    end)
+  end
+
   it("draws an arrow for a oneshot", function()
     local events = traced(function()
       local tx, rx = weir.oneshot()
