@@ -451,6 +451,25 @@ describe("mpsc.Sender:call", function()
     end
   end))
 
+  it("takes no memory for an answer of up to eight values beside that of one", in_task(function()
+    local tx, rx = weir.mpsc(1)
+    local values = { 1, 2, 3, 4, 5, 6, 7, 8, 9 }
+    serve(rx, function(msg) return table.unpack(values, 1, msg.n) end)
+    local function grown(n)
+      tx:call { n = n }
+      collectgarbage "stop"
+      local before = collectgarbage "count"
+      for _ = 1, 20 do tx:call { n = n } end
+      local kilobytes = collectgarbage "count" - before
+      collectgarbage "restart"
+      collectgarbage()
+      return kilobytes
+    end
+    local one = grown(1)
+    assert.near(one, grown(8), 0.5)
+    assert.is_true(grown(9) > one + 1)
+  end))
+
   it("leaves little behind when it is over, if there were two thousand at a time #slow", in_task(function()
     local function wave(work)
       local tasks = {}
