@@ -1138,6 +1138,29 @@ describe("select over a mapped branch", function()
   end))
 end)
 
+describe("weir.try_select with a send that has to wait", function()
+  it("takes what is ready, whatever the send is to", in_task(function()
+    local tx, rx = weir.mpsc(1)
+    local full, frx = full_channel()
+    local slow, srx = weir.broadcast(1, { overflow = "wait" })
+    assert.equal(1, slow:send("first"))
+    for i = 1, 40 do
+      assert(tx:send(i))
+      assert.same({ "job", i }, { weir.try_select { job = rx, a = { full, i }, b = { slow, i } } })
+    end
+    assert.equal("first", frx:recv())
+    assert.equal("first", srx:recv())
+  end))
+end)
+
+describe("weir.select_biased with the key 0", function()
+  it("raises: that is no place in an array", in_task(function()
+    local rx, tx = quiet()
+    raises(function() weir.select_biased { [0] = rx } end)
+    assert.is_false(tx:is_closed())
+  end))
+end)
+
 describe("a table of many receivers, all of them ready", function()
   local function ready()
     local receivers, senders = {}, {}
