@@ -25,6 +25,7 @@ local ROWS = {
   { "memory_channel", "memory of a channel" },
   { "drain", "pipeline by recv_many" },
   { "loop", "pipeline by a for loop" },
+  { "strings", "pipeline of strings" },
   { "work_queue", "mpmc, four workers" },
   { "lock", "mutex, lock to unlock" },
   { "floor_carry", "floor: switch that carries a value" },
