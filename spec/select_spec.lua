@@ -1245,6 +1245,25 @@ describe("lost selects", function()
     end
   end))
 
+  it("need no new records where a task that has ended had as many branches", in_task(function()
+    local receivers, senders = {}, {}
+    for i = 1, 50 do receivers[i], senders[i] = quiet() end
+    local function wait() weir.select(receivers, 0.01) end
+    local function pause() weir.sleep(0.01) end
+    local function grown(f)
+      for _ = 1, 2 do weir.spawn(f):join() end
+      collectgarbage "stop"
+      local before = collectgarbage "count"
+      for _ = 1, 20 do weir.spawn(f):join() end
+      local kilobytes = collectgarbage "count" - before
+      collectgarbage "restart"
+      return kilobytes
+    end
+    local plain = grown(pause)
+    assert.near(plain, grown(wait), 2)
+    assert.equal(50, #senders)
+  end))
+
   it("keep records for up to 64 branches when fewer wait", in_task(function()
     local receivers, senders = {}, {}
     for i = 1, 65 do receivers[i], senders[i] = quiet() end
