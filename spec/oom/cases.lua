@@ -446,6 +446,19 @@ granted("set", function(weir) return { set = weir.join_set(1) } end,
     thing.set:try_join_next()
   end)
 
+-- A place that a send was given for which there is no memory goes back.
+case("a large broadcast that waits", function(weir)
+  local tx, rx = weir.broadcast(40, { overflow = "wait" })
+  return { tx = tx, rx = rx }
+end, function(_, t)
+  for i = 1, 40 do t.tx:send({ i }, 0) end
+end, function(weir, t, ok, err)
+  while t.rx:try_recv() do end
+  for i = 1, 40 do assert(t.tx:try_send(i) == 1, "a place is lost") end
+  assert(t.tx:try_send(41) == nil)
+  usable(weir, ok, err)
+end)
+
 -- What a trace knows of channels and receivers is memory of its own.
 case("a trace", function() return { trace = require "weir.trace" } end, function(weir, t)
   local _ <close> = assert(t.trace.start "/dev/null")
