@@ -145,6 +145,13 @@ describe("Once:get_or_init", function()
     assert.equal("v", cell:get_or_init(function() return "v" end))
   end))
 
+  it("refuses nil from f, and the cell stays empty for the next", in_task(function()
+    local cell = weir.once()
+    assert.matches("returned nil", raises(function() cell:get_or_init(function() end) end))
+    assert.is_false(cell:is_set())
+    assert.equal("v", cell:get_or_init(function() return "v" end))
+  end))
+
   it("that fails hands its turn to the next in line", in_task(function()
     local cell = weir.once()
     local a = later(function() cell:get_or_init(function() weir.sleep(1) error("boom") end) end)

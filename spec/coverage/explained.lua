@@ -13,7 +13,7 @@ local NO_MEMORY <const> = "memory has to fail for one certain reallocation and n
 return {
   { "csrc/bind/box.c", "box", NEVER_BACK, lines = { "return NULL;" } },
   { "csrc/bind/mpsc.c", "bad_handle", NEVER_BACK, lines = { "}" } },
-  { "csrc/bind/mpsc.c", "weirL_sender", NEVER_BACK, lines = { "return NULL;" } },
+  { "csrc/bind/mpsc.c", "mpsc_sender", NEVER_BACK, lines = { "return NULL;" } },
   { "csrc/bind/mpsc.c", "mpsc_receiver", NEVER_BACK, lines = { "return NULL;" } },
   { "csrc/bind/object.c", "weirL_check", NEVER_BACK, lines = { "return NULL;" } },
   { "csrc/bind/object.c", "weirL_handle_check", NEVER_BACK, lines = { "return NULL;" } },
@@ -35,11 +35,11 @@ return {
   { "csrc/bind/object.c", "weirL_handle_commit", FINALIZER, lines = {
     "f->end = NULL;", "f->u.spent = h->u.spent;" } },
   { "csrc/bind/call.c", "call_placed", FINALIZER, lines = {
-    "take_back(L);", "hang_up(L, t);", "return lua_error(L);", "lua_settop(L, MSG);",
-    "weir_park(&t->parking, &t->self, 1);", "weirL_send_op.enter(L, TX, &t->self);",
+    "take_back(L);", "hang_up(L, t);", "return lua_error(L);", "lua_settop(L, CALL_MSG);",
+    "weir_park(&t->parking, &t->self, 1);", "weirL_send_op.enter(L, CALL_TX, &t->self);",
     "return weirL_park(L, t, 0, call_placed);" } },
   { "csrc/bind/call.c", "weirL_sender_call", FINALIZER, lines = {
-    "if (seconds > 0) S->kept--;", "take_back(L);", "weirL_badspent(L, TX, h);" } },
+    "if (seconds > 0) S->kept--;", "take_back(L);", "weirL_badspent(L, CALL_TX, h);" } },
   { "csrc/bind/scheduler.c", "grow_slots", FINALIZER, lines = { "else lua_pop(L, 1);" } },
   { "csrc/bind/scheduler.c", "weirL_deadline_room", FINALIZER, lines = {
     "lua_pop(L, 1);", "weirL_deadline_room(L, S);", "return;" } },
@@ -59,15 +59,8 @@ return {
     "weirL_badspent(L, 1, (const Handle *)lua_touserdata(L, 1));" } },
 
   { "csrc/bind/frame.c", "go_on", NO_MEMORY, lines = {
-    "lua_pop(f->co, nres);", 'return weirL_error(L, "too many results to yield");', "lua_settop(f->co, 0);",
-    'return weirL_error(L, "too many results");' } },
-  { "csrc/bind/trace.c", "slot_names", NO_MEMORY, lines = {
-    "if (named != NULL) trace_realloc(t, named, after, 0);",
-    "if (hashes != NULL) trace_realloc(t, hashes, after, 0);", "return false;" } },
+    "lua_pop(f->co, nres);", 'return weirL_error(L, "too many results to yield");' } },
 
-  { "csrc/bind/join_set.c", "to_set",
-    "a set that is dropped is spent at once: only a scope's is seen between",
-    lines = { "weirL_badspent(L, 1, h);" } },
   { "csrc/bind/call.c", "call_arrived", "nothing wakes a call but its answer, its end or its time",
     lines = { "return call_wait(L, t);" } },
   { "csrc/bind/os.c", "weirL_os_terminal", "tests have no terminal",
