@@ -335,35 +335,25 @@ describe("weir.trace", function()
     tx:drop()
   end)
 
-  for _, what in ipairs { "mpsc", "broadcast", "watch" } do
-    it("draws arrows to what is received outside of tasks, of " .. what, function()
-      local tx, rx
-      local events = traced(function()
-        weir.current():name "boss"
-        assert(tx:send(1))
-      end, function(main)
-        tx, rx = weir[what](2)
-        weir.run(main)
-        assert(what == "watch" and rx:changed(0) or rx:try_recv())
-        weir.run(weir.yield)                      -- it is looked for before a turn
+  -- It is looked for before a turn, and at the end.
+  for when, finally in pairs { ["before a turn"] = function() weir.run(weir.yield) end,
+                               ["after the last turn"] = function() end } do
+    for _, what in ipairs { "mpsc", "broadcast", "watch" } do
+      it(("draws arrows to what is received outside of tasks %s, of %s"):format(when, what), function()
+        local tx, rx
+        local events = traced(function()
+          weir.current():name "boss"
+          assert(tx:send(1))
+        end, function(main)
+          tx, rx = weir[what](2)
+          weir.run(main)
+          assert(what == "watch" and rx:changed(0) or rx:try_recv())
+          finally()
+        end)
+        assert.equal(1, arrows(events, "boss", "outside of tasks"))
+        tx:drop()
       end)
-      assert.equal(1, arrows(events, "boss", "outside of tasks"))
-      tx:drop()
-    end)
-
-    it("draws arrows to what is received after the last turn, of " .. what, function()
-      local tx, rx
-      local events = traced(function()
-        weir.current():name "boss"
-        assert(tx:send(1))
-      end, function(main)
-        tx, rx = weir[what](2)
-        weir.run(main)
-        assert(what == "watch" and rx:changed(0) or rx:try_recv())
-      end)
-      assert.equal(1, arrows(events, "boss", "outside of tasks"))
-      tx:drop()
-    end)
+    end
   end
 
   it("spreads what was done in a slice evenly over it", function()
