@@ -86,8 +86,8 @@ describe("A handle made of Lua", function()
   it("belongs no longer to the task that gave it to another", paused(function()
     local make, log = kind "Crate"
     local other = later(function() weir.sleep(1) end)
+    local boxes = { make "a", make "b", make "c" }  -- (none is left to the collector)
     local giver = weir.spawn(function()
-      local boxes = { make "a", make "b", make "c" }
       for _, box in ipairs(boxes) do core.own(box) end
       core.own(boxes[2], other)
       return #boxes

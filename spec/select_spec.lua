@@ -1240,7 +1240,8 @@ describe("lost selects", function()
       for _ = 1, 20 do weir.select(receivers, 0.01) end
       local grown = collectgarbage "count" - before
       collectgarbage "restart"
-      assert.is_true(grown < 0.1, ("%g KB for %d branches"):format(grown, n))
+      -- (a fourth of what 20 times their records would take: a stack may be larger or smaller meanwhile)
+      assert.is_true(grown < 0.27 * n, ("%g KB for %d branches"):format(grown, n))
       assert.equal(n, #senders)
     end
   end))
