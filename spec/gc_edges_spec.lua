@@ -95,3 +95,25 @@ describe("A handle that was dropped", function()
     helper.settle()
   end)
 end)
+
+describe("a handle that was moved while a task waited on it", function()
+  it("keeps its channel alive no longer when that wait has ended", function()
+    weir.run_paused(function()
+      local tx, rx = weir.mpmc(2)
+      local gone = setmetatable({}, { __mode = "k" })
+      local task = weir.spawn(function() return rx:recv() end)
+      weir.yield()
+      local message = {}
+      gone[message] = true
+      tx:send(rx:move())                            -- the channel holds its own receiver
+      tx:send(message)
+      message = nil                                 -- luacheck: ignore 311
+      assert.is_false((task:join()))
+      tx:drop()
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(gone))
+      assert.equal("closed mpmc.Receiver", weir.type(rx))
+    end)
+  end)
+end)

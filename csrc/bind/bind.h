@@ -341,6 +341,7 @@ void weirL_handle_own (lua_State *L, Scheduler *S, Handle *h, int i);
 void weirL_handle_disown (lua_State *L, Scheduler *S, Handle *h);
 void weirL_handle_drop (lua_State *L, Scheduler *S, Handle *h, int i);
 void weirL_handle_spend (Handle *h, enum Spent how);
+void weirL_let_go (lua_State *L, const Handle *h, int i);
 void weirL_drop_owned (lua_State *L, Scheduler *S, weir_Link *owned);
 void weirL_drop_message (lua_State *L, Scheduler *S, int i);
 void weirL_register (lua_State *L, int S, KindId k, const luaL_Reg *methods,

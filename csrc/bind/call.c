@@ -157,6 +157,7 @@ static int call_placed (lua_State *L, int status, lua_KContext ctx) {
   if (!weirL_live(h)) {
     take_back(L);
     weirL_cut_short(L, t);
+    weirL_let_go(L, h, CALL_TX);
     return weirL_error(L, "call ended: its handle was moved or dropped while a task waited on it");
   }
   if (won == NULL) {                            /* timed out */

@@ -321,7 +321,7 @@ void weirL_handle_spend (Handle *h, enum Spent how) {
 
 /* The spent handle at index i keeps its channel alive no longer; but while a
 ** task waits through it, what that was granted may have to go back. */
-static void let_go (lua_State *L, const Handle *h, int i) {
+void weirL_let_go (lua_State *L, const Handle *h, int i) {
   if (h->o.waits > 0) return;
   lua_pushnil(L);
   lua_setiuservalue(L, i, 1);
@@ -333,7 +333,7 @@ static void drop_now (lua_State *L, Scheduler *S, Handle *h, int i) {
   weirL_handle_spend(h, SPENT_CLOSED);
   weirL_kinds[weirL_kindof(&h->o)].drop(L, S, h, i);
   h->end = NULL;
-  if (i != 0) let_go(L, h, i);
+  if (i != 0) weirL_let_go(L, h, i);
 }
 
 /*
@@ -450,7 +450,7 @@ void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,
   if (weirL_kindof(&f->o) == BOX) lua_getmetatable(L, old);
   else weirL_pushmeta(L, S, weirL_kindof(&f->o));       /* (the old one's may be retired) */
   lua_setmetatable(L, fresh);
-  let_go(L, h, old);
+  weirL_let_go(L, h, old);
   if (WEIR_UNLIKELY(weirL_kindof(&f->o) == BOX)) weirL_box_moved(L, fresh);
 }
 

@@ -179,7 +179,10 @@ static int timed_out (lua_State *L, const Op *op) {
   return 2;
 }
 
+/* The handle at index 1 was spent while it was waited on: it kept its channel alive for that. */
 static int handle_gone (lua_State *L, const Op *op) {
+  const Handle *h = (const Handle *)lua_touserdata(L, 1);
+  if (!weirL_live(h)) weirL_let_go(L, h, 1);
   return weirL_error(L, "%s ended: its handle was moved or dropped while a task waited on it",
                      op->name);
 }
