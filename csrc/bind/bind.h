@@ -172,7 +172,9 @@ typedef struct Place {            /* where something was spawned */
   char text[LUA_IDSIZE];
 } Place;
 
-enum { PLACES = 64, BUDGET = 128, IDLE_MAX = 1024, HOSTS_MAX = 3, HOSTED_MAX = 1000 };
+enum { PLACES = 64, BUDGET = 128, IDLE_MAX = 1024 };
+enum { HOSTS_MAX = 3,             /* tasks that host, one upon the other */
+       HOSTED_MAX = 1000 };       /* turns that one takes before it yields, for another to host */
 
 /* Why the plain loop of turns stops: main has ended, or turns are watched. */
 enum Halt { HALT_DONE = 1, HALT_WATCHED = 2 };

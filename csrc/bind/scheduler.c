@@ -14,8 +14,10 @@
 ** S2  a slot is in use, idle (with a coroutine), or bare (without one)
 ** S3  an unfinished task is anchored by the tasks table, at its slot; its
 **     coroutine by the chunk of its slot
-** S5  room in the heap: for all that are started, and `kept` more at most
 ** S4  nothing here runs Lua but a turn, a collection and the hooks
+** S5  room in the heap: for all that are started, and `kept` more at most
+** S6  at most HOSTS_MAX tasks host, each resumed by the one before; only while run_loop runs,
+**     and none whose coroutine was given away or that is in a frame
 **
 ** Long because places, slots, turns and sleep all work on one structure.
 */
@@ -361,7 +363,7 @@ static void begin_turns (lua_State *L, Scheduler *S) {
   S->tasks_at = lua_gettop(L);
 }
 
-/* Whose turn is next? False if nobody is ready. */
+/* A turn begins: what is due is woken, who is ready is its batch. False if nobody is. */
 static bool begin_turn (Scheduler *S) {
   fire_due(S);
   weir_list_splice(&S->batch, &S->ready);
@@ -384,9 +386,8 @@ bool weirL_turn (lua_State *L, Scheduler *S) {
 /*
 ** Hosting: a task that is to yield first takes the turns that follow itself, in the order
 ** in which the loop would, until its own comes; then it goes on from there, and a yield and a
-** resume are saved. Whatever is not the plain case
-** is left to the loop, and the task yields: it is to end, its time is over, an interrupt,
-** nobody is ready, it is the turn of a host below.
+** resume are saved. Whatever is not the plain case is left to the loop, and the task yields:
+** it is to end, its time is over, an interrupt, nobody is ready, it is the turn of a host below.
 **
 **   run_loop -> resume(T1) -> T1 waits, hosts -> resume(T2) -> T2 waits, hosts -> resume(T3)
 **

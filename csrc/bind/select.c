@@ -500,7 +500,7 @@ WEIR_COLD static bool look_explored (lua_State *L, Scheduler *S, bool *enabled,
   return ready > 0;
 }
 
-/* Look at every branch that was not looked at. Pushes the key of the one drawn, if any is ready. */
+/* Look at the branches that were not yet. Pushes the key of the one drawn, if any is ready. */
 static bool look_all (lua_State *L, Scheduler *S, int mode, uint32_t n, Looked seen, bool *enabled,
                       bool *composite) {
   uint32_t ready = seen.ready;
