@@ -31,16 +31,22 @@
 #define WEIR_EXPORT __attribute__((visibility("default")))
 #endif
 #define WEIR_COLD __attribute__((cold, noinline))
+#define WEIR_NOINLINE __attribute__((noinline))
+#define WEIR_INLINE inline __attribute__((always_inline))
 #define WEIR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEIR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #elif defined(_WIN32)
 #define WEIR_EXPORT __declspec(dllexport)
 #define WEIR_COLD
+#define WEIR_NOINLINE
+#define WEIR_INLINE inline
 #define WEIR_LIKELY(x) (x)
 #define WEIR_UNLIKELY(x) (x)
 #else
 #define WEIR_EXPORT
 #define WEIR_COLD
+#define WEIR_NOINLINE
+#define WEIR_INLINE inline
 #define WEIR_LIKELY(x) (x)
 #define WEIR_UNLIKELY(x) (x)
 #endif
@@ -372,7 +378,7 @@ bool weirL_budget_spent (lua_State *L, Scheduler *S);
 static inline bool weirL_spent (lua_State *L, Scheduler *S) {
   return WEIR_UNLIKELY(--S->budget < 0) && weirL_budget_spent(L, S);
 }
-bool weirL_host (Scheduler *S, Task *t);
+WEIR_NOINLINE bool weirL_host (Scheduler *S, Task *t);
 void weirL_uv (lua_State *L, int uv);
 int weirL_give_way (lua_State *L, Scheduler *S, lua_CFunction again);
 uint32_t weirL_slot_take (lua_State *L, Scheduler *S);
@@ -431,7 +437,8 @@ static inline bool weirL_live (const void *o) {
 
 /* task.c */
 void weirL_push_task (lua_State *L, Scheduler *S, const Task *t);
-void weirL_resume (lua_State *L, Scheduler *S, Task *t);
+WEIR_COLD bool weirL_woken_early (lua_State *L, Scheduler *S, Task *t);
+WEIR_NOINLINE void weirL_stopped (lua_State *L, Scheduler *S, Task *t, int status, int n);
 void weirL_abort (Task *t);
 Task *weirL_spawn (lua_State *L, Scheduler *S, int f, struct JoinSet *set, bool moves);
 void weirL_push_error (lua_State *L, int i, const Task *t);

@@ -357,6 +357,32 @@ WEIR_COLD static void let_hook_run (lua_State *L, Scheduler *S) {
 
 /* ---- turns -------------------------------------------------------------- */
 
+/*
+** Run a task until it waits, gives way or ends; or end it. L is the scheduler's.
+**
+** Inline wherever it is used: a yield is a longjmp, and what the processor remembers of the calls
+** that it skipped makes it guess wrongly where the functions around it return to: the fewer
+** they are, the cheaper is a switch. (So weirL_host is a function, and is called: with its own
+** return the guesses have caught up with those for the wait, if that is tail calls.) [-0, +0, e]
+*/
+static WEIR_INLINE void resume_task (lua_State *L, Scheduler *S, Task *t) {
+  lua_State *co = weirL_slot(S, t->slot)->co;
+  int status, n = 0, pass = 0;
+  if (WEIR_UNLIKELY(t->aborting || t->parking.parked) && !weirL_woken_early(L, S, t)) return;
+  if (t->pass != 0 && t->L == co) {
+    pass = t->pass == FRESH ? lua_gettop(co) - 1 : t->pass;
+    t->pass = 0;
+  }
+  t->hosted = false;
+  t->status = RUNNING;
+  S->current = t;
+  S->budget = BUDGET;
+  status = lua_resume(co, L, pass, &n);
+  S->current = NULL;
+  if (WEIR_UNLIKELY(status != LUA_YIELD || t->status == RUNNING))
+    weirL_stopped(L, S, t, status, n);
+}
+
 /* Before a row of turns: the tasks table stays on the stack. [-0, +1, -] */
 static void begin_turns (lua_State *L, Scheduler *S) {
   weirL_uv(L, UV_TASKS);
@@ -377,7 +403,7 @@ bool weirL_turn (lua_State *L, Scheduler *S) {
   if (!begin_turn(S)) return false;
   while ((x = weir_list_first(&S->batch)) != NULL) {
     weir_list_remove(x);
-    weirL_resume(L, S, weir_container(x, Task, ready));
+    resume_task(L, S, weir_container(x, Task, ready));
     if (WEIR_UNLIKELY(interrupted(S))) let_hook_run(L, S);
   }
   return true;
@@ -395,7 +421,7 @@ bool weirL_turn (lua_State *L, Scheduler *S) {
 ** limits, and what is done at its end the same stack. Who was host for long lets another be.
 ** True: its turn has come, and it is running.
 */
-bool weirL_host (Scheduler *S, Task *t) {
+WEIR_NOINLINE bool weirL_host (Scheduler *S, Task *t) {
   lua_State *L = S->loop_L;
   bool mine = false;
   int left;
@@ -411,7 +437,7 @@ bool weirL_host (Scheduler *S, Task *t) {
       break;
     }
     weir_list_remove(&u->ready);
-    weirL_resume(L, S, u);
+    resume_task(L, S, u);
   }
   t->hosts = false;
   S->nhosts--;
@@ -438,7 +464,7 @@ WEIR_COLD static bool watched_turn (lua_State *L, Scheduler *S) {
     any = true;
     weirL_push_task(L, S, t);                   /* it may end */
     if (S->trace != NULL) weirL_trace_begin(L, S, t);
-    weirL_resume(L, S, t);
+    resume_task(L, S, t);
     if (S->trace != NULL) weirL_trace_end(L, S, t);
     lua_pop(L, 1);
     if (interrupted(S)) let_hook_run(L, S);

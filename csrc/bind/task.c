@@ -441,43 +441,37 @@ static void cut_frame (Task *t) {
   if (outermost != NULL) outermost->cut = true;
 }
 
-/* Run a task until it waits, gives way or ends; or end it. L is the
-** scheduler's. [-0, +0, e] */
-void weirL_resume (lua_State *L, Scheduler *S, Task *t) {
-  lua_State *co = weirL_slot(S, t->slot)->co;
-  int status, n = 0, pass = 0;
-  if (WEIR_UNLIKELY(t->aborting)) {
+/* Not to be resumed as it is: it is aborted, or was woken but not because it had won. False
+** if there is nothing to resume. [-0, +0, e] */
+WEIR_COLD bool weirL_woken_early (lua_State *L, Scheduler *S, Task *t) {
+  if (t->aborting) {
     end_task(L, S, t);
+    return false;
+  }
+  if (t->expired) {
+    cut_frame(t);
+    weirL_cut_short(L, t);
+    return true;
+  }
+  if (!t->timed_out) return false;
+  weir_unpark(&t->parking);
+  return true;
+}
+
+/* It did not stop at a wait of ours: it has ended, with n values on top of its coroutine. [-0, +0, e] */
+WEIR_NOINLINE void weirL_stopped (lua_State *L, Scheduler *S, Task *t, int status, int n) {
+  lua_State *co = weirL_slot(S, t->slot)->co;
+  if (WEIR_LIKELY(status == LUA_OK)) {
+    done(L, S, t, co, n);
     return;
   }
-  if (WEIR_UNLIKELY(t->parking.parked)) {       /* not won: why was it woken? */
-    if (t->expired) {
-      cut_frame(t);
-      weirL_cut_short(L, t);
-    }
-    else if (t->timed_out) weir_unpark(&t->parking);
-    else return;
-  }
-  if (t->pass != 0 && t->L == co) {
-    pass = t->pass == FRESH ? lua_gettop(co) - 1 : t->pass;
-    t->pass = 0;
-  }
-  t->hosted = false;
-  t->status = RUNNING;
-  S->current = t;
-  S->budget = BUDGET;
-  status = lua_resume(co, L, pass, &n);
-  S->current = NULL;
-  if (WEIR_LIKELY(status == LUA_YIELD)) {
-    if (WEIR_LIKELY(t->status != RUNNING)) return;
+  if (status == LUA_YIELD) {
     lua_pop(co, n);
     lua_pushliteral(L, "coroutine.yield was called in a task's own coroutine: use weir.yield "
                     "to give way, or make the coroutine with weir.wrap");
     lua_xmove(L, co, 1);                        /* (nothing raises in a coroutine at rest) */
-    fail(L, S, t, co);
   }
-  else if (WEIR_LIKELY(status == LUA_OK)) done(L, S, t, co, n);
-  else fail(L, S, t, co);
+  fail(L, S, t, co);
 }
 
 /* Ask a task to end at its wait. */
