@@ -113,6 +113,24 @@ describe("weir.select", function()
     end
   end))
 
+  it("sees the named branch that a large array gets when it was looked at before", paused(function()
+    local branches, count = {}, { named = 0, array = 0 }
+    for i = 1, 9 do
+      local tx, rx = weir.unbounded()
+      for _ = 1, 500 do tx:send(i) end
+      branches[i <= 8 and i or "named"] = rx
+    end
+    local named = branches.named
+    branches.named = nil
+    for _ = 1, 3 do assert.are.equal("integer", math.type(weir.select(branches))) end
+    branches.named = named
+    for _ = 1, 200 do
+      local which = weir.select(branches) == "named" and "named" or "array"
+      count[which] = count[which] + 1
+    end
+    assert.is_true(count.named > 0 and count.array > count.named)
+  end))
+
   it("chooses each ready one of a large array about as often as any other", paused(function()
     local n, rounds = 24, 2400
     local list, senders = receivers(n)

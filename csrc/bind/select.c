@@ -18,7 +18,8 @@
 **
 ** A large array that was looked at before is only sampled: a branch drawn at
 ** random that is ready is as fairly drawn as one out of all that are. (Known
-** by its address and length: at worst a wrong branch in it is not complained of.)
+** by its address and length, and seen to have no other keys: at worst a wrong branch in it
+** is not complained of.)
 **
 ** Long because taking a branch apart, looking and standing share the layout
 ** of the stack drawn above.
@@ -618,16 +619,14 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   double seconds = mode == MODE_TRY ? 0 : top < 2 ? -1 : weirL_optseconds(L, 2);
   bool enabled = false, composite = false, found, plain = false;
   Looked seen = {0, 0, 0};
-  lua_Unsigned length;
   uint32_t n, count = 0;
   Task *t;
   weirL_checktype(L, 1, LUA_TTABLE);
   if (WEIR_LIKELY(top == 1)) lua_pushnil(L);
   else lua_settop(L, 2);
   if (mode != MODE_TRY && weirL_spent(L, S)) return weirL_give_way(L, S, again);
-  length = lua_rawlen(L, 1);
-  n = mode == MODE_BIASED || length > WEIR_CAPACITY_MAX ? 0 : (uint32_t)length;
-  if (n >= SAMPLED_FROM && !S->explore && S->sampled == lua_topointer(L, 1) &&
+  n = mode == MODE_BIASED ? biased_length(L) : array_length(L, lua_rawlen(L, 1));
+  if (n >= SAMPLED_FROM && mode != MODE_BIASED && !S->explore && S->sampled == lua_topointer(L, 1) &&
       S->sampled_length == n) {
     int r = sample(L, S, n);
     if (r >= 0) {
@@ -636,7 +635,6 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
     }
     lua_settop(L, 2);
   }
-  n = mode == MODE_BIASED ? biased_length(L) : array_length(L, length);
   if (n > 0) {
     int r = look_plain(L, S, n, mode == MODE_BIASED, &seen);
     if (r >= 0) {
