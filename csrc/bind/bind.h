@@ -193,7 +193,7 @@ enum Listing { LISTING_DEBUG = 1, LISTING_TRACE = 2, LISTING_CONSOLE = 4 };
 
 /* user values of the scheduler */
 enum { UV_CHUNKS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
-       UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_REPLY, UV_RETIRED, UV_SPARES, UV_HEAP, UV_GRANTED, UV_EXPOSED,
+       UV_NAMES, UV_TRACES, UV_BORN, UV_HOOKS, UV_SLOTS, UV_REPLY, UV_RETIRED, UV_HEAP, UV_GRANTED, UV_EXPOSED,
        UV_METAS,                  /* .. UV_METAS + KINDS - 1 */
        UV_COUNT = UV_METAS + KINDS - 1 };
 /* fields of the hooks table */
@@ -631,7 +631,6 @@ void weirL_open_oneshot (lua_State *L, int S);
 /* call.c */
 void weirL_call_cut (lua_State *L, Task *t);
 bool weirL_call_sent (lua_State *co);
-int weirL_sender_call (lua_State *L);
 void weirL_open_call (lua_State *L, int S);
 /* the stack of a task that waits in it: the sender, the Oneshot, the message if it is not sent */
 enum { CALL_TX = 1, CALL_REPLY, CALL_MSG };

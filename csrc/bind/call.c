@@ -16,9 +16,12 @@
 
 enum { SPARES = 64 };
 
+/* of tx.call, above the two that every function has: "reply"; the spare Oneshots */
+enum { REPLY_KEY = 3, SPARE_TABLE };
+
 /* msg was not sent: it has no reply any more. [-0, +0, -] */
 static void take_back (lua_State *L) {
-  weirL_uv(L, UV_REPLY);
+  lua_pushvalue(L, lua_upvalueindex(REPLY_KEY));
   lua_pushnil(L);
   lua_rawset(L, CALL_MSG);
 }
@@ -29,13 +32,11 @@ static Oneshot *put_oneshot (lua_State *L, Scheduler *S) {
   lua_pushvalue(L, 2);                          /* tx; msg; msg */
   if (WEIR_UNLIKELY(S->nspares == 0)) o = weirL_oneshot_new(L, S);
   else {
-    weirL_uv(L, UV_SPARES);
-    lua_rawgeti(L, -1, S->nspares--);
+    lua_rawgeti(L, lua_upvalueindex(SPARE_TABLE), S->nspares--);
     o = (Oneshot *)lua_touserdata(L, -1);
     weirL_oneshot_init(o);
   }
-  lua_replace(L, CALL_REPLY);
-  lua_settop(L, CALL_MSG);
+  lua_replace(L, CALL_REPLY);                   /* tx; Oneshot; msg */
   return o;
 }
 
@@ -43,10 +44,8 @@ static Oneshot *put_oneshot (lua_State *L, Scheduler *S) {
 ** address stands for one oneshot.) The table has room for all. [-0, +0, -] */
 static void spare (lua_State *L, Scheduler *S) {
   if (S->nspares == SPARES || S->trace != NULL) return;
-  weirL_uv(L, UV_SPARES);
   lua_pushvalue(L, CALL_REPLY);
-  lua_rawseti(L, -2, ++S->nspares);
-  lua_pop(L, 1);
+  lua_rawseti(L, lua_upvalueindex(SPARE_TABLE), ++S->nspares);
 }
 
 /* The wait of a call is over. */
@@ -99,10 +98,8 @@ void weirL_call_cut (lua_State *L, Task *t) {
 
 static int call_arrived (lua_State *L, int status, lua_KContext ctx);
 
-/* msg was sent: wait for the answer. */
-static int call_wait (lua_State *L, Task *t) {
-  Oneshot *o = (Oneshot *)lua_touserdata(L, CALL_REPLY);
-  lua_settop(L, CALL_REPLY);                    /* msg is the actor's now */
+/* msg was sent, and is off the stack: wait for the answer. */
+static int call_wait (lua_State *L, Task *t, Oneshot *o) {
   o->caller = t;
   weir_park(&t->parking, &t->self, 1);
   weir_line_join(&o->k.arrived, &t->self);
@@ -137,7 +134,7 @@ static int call_arrived (lua_State *L, int status, lua_KContext ctx) {
     hang_up(L, t);
     return weirL_reason(L, "timeout");
   }
-  return call_wait(L, t);
+  return call_wait(L, t, o);
 }
 
 static int call_take (lua_State *L, int i, weir_Waiter *won) {
@@ -174,7 +171,10 @@ static int call_placed (lua_State *L, int status, lua_KContext ctx) {
     hang_up(L, t);
     return lua_error(L);
   }
-  if (n == 1) return call_wait(L, t);
+  if (n == 1) {
+    lua_settop(L, CALL_REPLY);
+    return call_wait(L, t, (Oneshot *)lua_touserdata(L, CALL_REPLY));
+  }
   if (n == WEIR_PENDING) {
     lua_settop(L, CALL_MSG);
     weir_park(&t->parking, &t->self, 1);
@@ -190,23 +190,24 @@ static int call_placed (lua_State *L, int status, lua_KContext ctx) {
 static const Op call_op = {"call", NULL, NULL, NULL, NULL, false};
 
 /* tx:call(msg [, timeout]) -> the answer's values / nil, "closed" / nil, "timeout" */
-int weirL_sender_call (lua_State *L) {
+static int sender_call (lua_State *L) {
   Handle *h = weirL_sender(L);
   Mpsc *c = (Mpsc *)h->end;
   Scheduler *S = c->S;
-  double seconds = weirL_optseconds(L, 3);
+  double seconds = lua_gettop(L) == 2 ? -1 : weirL_optseconds(L, 3);
   Handle *reply;
   Oneshot *o;
   Task *t;
+  bool handed;
   int n;
   weirL_checktype(L, 2, LUA_TTABLE);
-  weirL_uv(L, UV_REPLY);
+  lua_pushvalue(L, lua_upvalueindex(REPLY_KEY));
   if (lua_rawget(L, 2) != LUA_TNIL)
     weirL_argerror(L, 2, "the message has a field 'reply' already: call puts the reply sender "
                   "there");
   if (weirL_spent(L, S)) {
     lua_settop(L, 3);
-    return weirL_give_way(L, S, weirL_sender_call);
+    return weirL_give_way(L, S, sender_call);
   }
   t = weirL_may_wait(L, S, "call");
   if (seconds > 0) {                            /* not when the message is sent already */
@@ -215,7 +216,7 @@ int weirL_sender_call (lua_State *L) {
   }
   lua_settop(L, 2);
   o = put_oneshot(L, S);
-  weirL_uv(L, UV_REPLY);
+  lua_pushvalue(L, lua_upvalueindex(REPLY_KEY));
   reply = weirL_handle_new(L, S, ONESHOT_SENDER, CALL_REPLY, o);
   lua_rawset(L, CALL_MSG);
   if (WEIR_UNLIKELY(!weirL_live(h))) {          /* a finalizer was here */
@@ -223,10 +224,10 @@ int weirL_sender_call (lua_State *L) {
     take_back(L);
     weirL_badspent(L, CALL_TX, h);
   }
-  if (weirL_hand_call(L, c, reply)) n = 1;
-  else n = weirL_send_value(L, CALL_TX, c, NULL, CALL_MSG, true);
+  handed = weirL_hand_call(L, c, reply);
+  n = handed ? 1 : weirL_send_value(L, CALL_TX, c, NULL, CALL_MSG, true);
   if (seconds > 0) S->kept--;
-  lua_settop(L, CALL_MSG);
+  if (!handed) lua_settop(L, n == 1 ? CALL_REPLY : CALL_MSG);   /* sent: msg is the actor's */
   if (n == 2 || (n == WEIR_PENDING && seconds == 0)) {
     take_back(L);
     return weirL_reason(L, n == 2 ? "closed" : "timeout");
@@ -238,15 +239,29 @@ int weirL_sender_call (lua_State *L) {
   weirL_wait_start(t, seconds);
   t->calling = true;
   t->op = &call_op;
-  if (n == 1) return call_wait(L, t);
+  if (n == 1) return call_wait(L, t, o);
   weir_park(&t->parking, &t->self, 1);
   weirL_send_op.enter(L, CALL_TX, &t->self);
   return weirL_park(L, t, 0, call_placed);
 }
 
 void weirL_open_call (lua_State *L, int S) {
-  lua_createtable(L, SPARES, 0);
-  lua_setiuservalue(L, S, UV_SPARES);
+  static const KindId kinds[] = {MPSC_SENDER, MPMC_SENDER};
+  size_t i;
   lua_pushliteral(L, "reply");
+  lua_pushvalue(L, -1);
   lua_setiuservalue(L, S, UV_REPLY);
+  lua_createtable(L, SPARES, 0);                /* "reply"; spares */
+  for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    lua_getiuservalue(L, S, UV_METAS + (int)kinds[i]);
+    lua_getfield(L, -1, "__index");
+    lua_pushvalue(L, S);
+    lua_pushliteral(L, "call");
+    lua_pushvalue(L, -6);
+    lua_pushvalue(L, -6);
+    lua_pushcclosure(L, sender_call, 4);
+    lua_setfield(L, -2, "call");
+    lua_pop(L, 2);
+  }
+  lua_pop(L, 2);
 }

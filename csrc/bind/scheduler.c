@@ -196,12 +196,12 @@ uint32_t weirL_slot_take (lua_State *L, Scheduler *S) {
   return i;
 }
 
-/* The coroutine is not needed any more; `clean`: it returned, and may serve
-** again. [-0, +0, -] */
+/* The coroutine is not needed any more; `clean`: it returned, what it returned was taken, and it
+** may serve again. [-0, +0, -] */
 void weirL_slot_release (lua_State *L, Scheduler *S, uint32_t i, bool clean) {
   Slot *slot = weirL_slot(S, i);
   if (clean && S->nidle < IDLE_MAX) {
-    lua_settop(slot->co, 0);
+    assert(lua_gettop(slot->co) == 0);
     slot->user = (uintptr_t)S->idle * 2 + 1;
     S->idle = i;
     S->nidle++;

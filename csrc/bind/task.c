@@ -95,7 +95,7 @@ static int prepare_arguments (lua_State *L, int first, int n) {
     for (j = first; j < i; j++)
       if (lua_touserdata(L, j) == h)
         weirL_argerror(L, i, "the same handle twice: only one argument can take it over");
-    luaL_checkstack(L, 4, "too many handles");
+    luaL_checkstack(L, LUA_MINSTACK, "too many handles");
     weirL_handle_prepare(L, i);
     if (weirL_kinds[weirL_kindof(&h->o)].values) {
       weirL_uv(L, UV_OWNED);
@@ -137,7 +137,6 @@ Task *weirL_spawn (lua_State *L, Scheduler *S, int f, struct JoinSet *set, bool 
   uint32_t place = weirL_place(L, S, f), i;
   Task *t;
   Slot *slot;
-  luaL_checkstack(L, 8, "too many arguments");
   handles = moves ? prepare_arguments(L, f + 1, n) : 0;
   t = new_task(L, S, set != NULL);              /* f; args; fresh; task */
   i = weirL_slot_take(L, S);
@@ -375,7 +374,12 @@ static void fail (lua_State *L, Scheduler *S, Task *t, lua_State *co) {
 
 /* It returned n values, which are on top of co. */
 static void done (lua_State *L, Scheduler *S, Task *t, lua_State *co, int n) {
-  int top = lua_gettop(L);
+  int top;
+  if (n == 0 && !t->grouped) {                  /* nothing to keep, nobody to be given it */
+    finish(L, S, t, 0, DONE, true);
+    return;
+  }
+  top = lua_gettop(L);
   lua_rawgeti(L, S->tasks_at, t->slot);                     /* task */
   if (n > 0) {
     if (n > 1) {                                /* pack them, or fail */
@@ -451,10 +455,9 @@ WEIR_COLD bool weirL_woken_early (lua_State *L, Scheduler *S, Task *t) {
   if (t->expired) {
     cut_frame(t);
     weirL_cut_short(L, t);
-    return true;
   }
-  if (!t->timed_out) return false;
-  weir_unpark(&t->parking);
+  else if (t->timed_out) weir_unpark(&t->parking);
+  else return false;
   return true;
 }
 

@@ -38,7 +38,7 @@ return {
     "take_back(L);", "hang_up(L, t);", "return lua_error(L);", "lua_settop(L, CALL_MSG);",
     "weir_park(&t->parking, &t->self, 1);", "weirL_send_op.enter(L, CALL_TX, &t->self);",
     "return weirL_park(L, t, 0, call_placed);" } },
-  { "csrc/bind/call.c", "weirL_sender_call", FINALIZER, lines = {
+  { "csrc/bind/call.c", "sender_call", FINALIZER, lines = {
     "if (seconds > 0) S->kept--;", "take_back(L);", "weirL_badspent(L, CALL_TX, h);" } },
   { "csrc/bind/scheduler.c", "grow_slots", FINALIZER, lines = { "else lua_pop(L, 1);" } },
   { "csrc/bind/scheduler.c", "weirL_deadline_room", FINALIZER, lines = {
@@ -62,7 +62,7 @@ return {
     "lua_pop(f->co, nres);", 'return weirL_error(L, "too many results to yield");' } },
 
   { "csrc/bind/call.c", "call_arrived", "nothing wakes a call but its answer, its end or its time",
-    lines = { "return call_wait(L, t);" } },
+    lines = { "return call_wait(L, t, o);" } },
   { "csrc/bind/os.c", "weirL_os_terminal", "tests have no terminal",
     lines = { "*columns = size.ws_col;", "*rows = size.ws_row;" } },
   { "csrc/bind/scheduler.c", "weirL_random", "no code stands there: the numbers are drawn in the lines below",
@@ -81,9 +81,9 @@ return {
     lines = { "lua_pop(L, 1);" } },
   { "csrc/bind/task.c", "weirL_push_name", "the name of a task that has ended is not asked for",
     lines = { "else lua_pushnil(L);" } },
-  { "csrc/bind/task.c", "weirL_resume",
+  { "csrc/bind/task.c", "weirL_woken_early",
     "a task that is woken without a reason goes on waiting; nothing does it",
-    lines = { "else return;" } },
+    lines = { "else return false;" } },
   { "csrc/bind/trace.c", "walk_handle", "no other kind has messages",
     lines = { "default: break;" } },
 }
