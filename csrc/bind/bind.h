@@ -108,7 +108,7 @@ typedef struct Handle {
 } Handle;
 
 enum Spent { SPENT_CLOSED, SPENT_TASK, SPENT_CHANNEL, SPENT_MOVED, SPENT_SENT,
-             SPENT_TAKEN };
+             SPENT_TAKEN, SPENT_YIELDED };
 
 struct Op;
 struct Scheduler;
@@ -293,6 +293,7 @@ typedef struct Member {           /* a task of a join set or scope */
   struct JoinSet *set;            /* NULL: detached, or the set is gone */
   weir_Link link;                 /* among the set's running, or its ended */
   uint32_t nth;                   /* order of spawning in the set */
+  bool unheard;                   /* ended: nobody joined it, only the set can tell how */
 } Member;
 
 typedef enum FrameKind { FRAME_WRAP, FRAME_TIMEOUT, FRAME_TOKEN, FRAME_SCOPE } FrameKind;
@@ -444,6 +445,7 @@ Task *weirL_spawn (lua_State *L, Scheduler *S, int f, struct JoinSet *set, bool 
 void weirL_push_error (lua_State *L, int i, const Task *t);
 void weirL_push_trace (lua_State *L, int i, const Task *t);
 void weirL_blame (lua_State *L, const Task *t, int err, int trace);
+void weirL_report_failure (lua_State *L, const Task *t, int task);
 void weirL_push_name (lua_State *L, Scheduler *S, const Task *t);
 void weirL_push_place (lua_State *L, Scheduler *S, uint32_t place);
 int weirL_push_results (lua_State *L, int i, const Task *t);

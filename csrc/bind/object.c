@@ -169,6 +169,7 @@ static const char *fate (lua_State *L, int i, const Handle *h) {
     case SPENT_CHANNEL: return "was moved into a channel, as a message";
     case SPENT_MOVED: return "was moved by its move()";
     case SPENT_SENT: return "has sent its message, it can send only one";
+    case SPENT_YIELDED: return "has yielded its permit";
     case SPENT_TAKEN:
       lua_getiuservalue(L, i, 1);
       return lua_pushfstring(L, "was taken over by %s",

@@ -297,8 +297,9 @@ static int default_on_error (lua_State *L) {
   return 0;
 }
 
-/* Call the hook: a task failed and nobody will be told. */
-static void report_failure (lua_State *L, const Task *t, int task) {
+/* Call the hook: a task, whose userdata is at index `task`, failed and nobody was or will be told.
+** [-0, +0, -] */
+void weirL_report_failure (lua_State *L, const Task *t, int task) {
   int top = lua_gettop(L);
   weirL_uv(L, UV_HOOKS);
   if (lua_rawgeti(L, -1, HOOK_ERROR) == LUA_TNIL) {
@@ -336,7 +337,7 @@ static void finish (lua_State *L, Scheduler *S, Task *t, int task, enum Status s
   weir_line_tell_all(&t->joiners);
   if (t->grouped) weirL_set_ended(L, S, (Member *)t, task);
   if (t == S->main) S->halt |= HALT_DONE;
-  if (status == FAILED && !heard) report_failure(L, t, task);
+  if (status == FAILED && !heard) weirL_report_failure(L, t, task);
 }
 
 /* The error on top takes the place of the one that the task has. [-1, +0, -] */
