@@ -184,3 +184,108 @@ describe("weir.select_biased", function()
     end
   end))
 end)
+
+describe("weir.select over a table with names and numbers", function()
+  -- The table is put together in each of the ways in which Lua may lay it out.
+  local function table_of(how, name, named, numbered)
+    if how == 1 then return { [name] = named, [1] = numbered } end
+    local t = {}
+    if how == 2 then t[name] = named end
+    for i = 1, how == 4 and 9 or 1 do t[i] = numbered end
+    if how > 2 then t[name] = named end
+    return t
+  end
+
+  for how = 1, 4 do
+    it("sees the named branch, however the table was made: " .. how, paused(function()
+      local _, quiet = weir.unbounded()
+      local tx, rx = weir.unbounded()
+      for i = 1, 100 do
+        tx:send(i)
+        local name = "k" .. i
+        assert.same({ name, i }, { weir.try_select(table_of(how, name, rx, quiet)) })
+      end
+    end))
+
+    it("waits for the named branch, too: " .. how, paused(function()
+      local held, quiet = weir.unbounded()
+      local tx, rx = weir.unbounded()
+      for i = 1, 30 do
+        local name = "k" .. i
+        weir.spawn(function() tx:send(i) end)
+        assert.same({ name, i }, { weir.select(table_of(how, name, rx, quiet), 1) })
+      end
+      held:drop()
+    end))
+  end
+
+  it("sees it in a table that stands where an array stood", paused(function()
+    local held, quiet = weir.unbounded()
+    local tx, rx = weir.unbounded()
+    for i = 1, 300 do
+      for _ = 1, 3 do assert.same({ nil, "empty" }, { weir.try_select { quiet } }) end
+      tx:send(i)
+      assert.same({ "named", i }, { weir.try_select { named = rx, [1] = quiet } })
+    end
+    held:drop()
+  end))
+
+  it("refuses names in select_biased, wherever they lie", paused(function()
+    local _, rx = weir.unbounded()
+    for i = 1, 20 do
+      local ok, err = pcall(weir.select_biased, { ["k" .. i] = rx, [1] = rx }, 0)
+      assert.is_false(ok)
+      assert.matches("takes an array", err)
+    end
+  end))
+end)
+
+describe("weir.select over an array that it has looked at", function()
+  it("draws a branch that became a send", paused(function()
+    local list, senders, times = {}, {}, {}
+    for i = 1, 8 do
+      senders[i], list[i] = weir.unbounded()
+      senders[i]:send(i)
+      times[i] = 0
+    end
+    for _ = 1, 3 do weir.select(list) end
+    list[3] = { (weir.unbounded()), "sent" }
+    for _ = 1, 800 do
+      for i = 1, 8 do senders[i]:send(i) end
+      local which = weir.select(list)
+      times[which] = times[which] + 1
+    end
+    -- 100 expected, deviation under 10
+    assert.is_true(times[3] > 20, times[3] .. " times")
+  end))
+end)
+
+describe("weir.select that waits for a semaphore", function()
+  it("yields one permit, at whichever index", paused(function()
+    for place = 1, 4 do
+      local list, held = {}, {}
+      for i = 1, 4 do held[i], list[i] = weir.mpsc(1) end
+      local semaphore = weir.semaphore(1)
+      list[place] = semaphore
+      local permit = semaphore:acquire()
+      local task = weir.spawn(function() return weir.select(list) end)
+      weir.yield()
+      permit:release()
+      local _, which, won = task:join()
+      assert.equal(place, which)
+      assert.equal(1, won:count())
+      won:release()
+      assert.equal(1, semaphore:available())
+    end
+  end))
+end)
+
+describe("weir.select with a send by broadcast", function()
+  it("refuses a handle as the message, as send does", paused(function()
+    local b = weir.broadcast(4, { overflow = "wait" })
+    local tx = weir.mpsc(1)
+    local ok, err = pcall(weir.select, { { b, tx } })
+    assert.is_false(ok)
+    assert.matches("branch '1' sends a handle", err)
+  end))
+end)

@@ -200,6 +200,14 @@ enum { UV_CHUNKS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
 enum { HOOK_ERROR = 1, HOOK_DEFAULT, HOOK_WAKE, HOOK_COMPOSITE, HOOK_DOOMED, HOOK_REPORT, HOOK_SOURCE,
        HOOK_TRACE };
 
+/* A table of branches that select has looked at. */
+typedef struct Known {
+  const void *table;
+  uint32_t n;                     /* its keys are 1 .. n; 0: nothing is known */
+  bool plain;                     /* and all were awaitables */
+} Known;
+enum { KNOWN = 16 };
+
 typedef struct Scheduler {
   Object o;
   weir_Link ready;                /* Tasks, first come first served */
@@ -239,8 +247,7 @@ typedef struct Scheduler {
   lua_State *main_L;              /* the state's main thread: where a signal sets a hook */
   lua_Hook hook;                  /* of the state, as last seen: a new one is an interrupt */
   const void *meta[KINDS];        /* addresses of the metatables */
-  const void *sampled;            /* the large array that select looked at whole last */
-  uint32_t sampled_length;
+  Known known[KNOWN];
   struct Trace *trace;            /* tracing: see trace.c; NULL when off */
   uint64_t order;                 /* exploring: a hash of the orders drawn */
   Place place[PLACES];            /* cache of the places table */

@@ -17,9 +17,9 @@
 ** X3  nothing is allocated by a select that is ready at once
 **
 ** A large array that was looked at before is only sampled: a branch drawn at
-** random that is ready is as fairly drawn as one out of all that are. (Known
-** by its address and length, and seen to have no other keys: at worst a wrong branch in it
-** is not complained of.)
+** random that is ready is as fairly drawn as one out of all that are. (It is known by its
+** address, length and last key. At worst it is another table meanwhile: then a branch of
+** another key is not seen as long as others are ready.)
 **
 ** Long because taking a branch apart, looking and standing share the layout
 ** of the stack drawn above.
@@ -92,6 +92,8 @@ static const Op *take_send (lua_State *L, int t, int key) {
   if (lua_isnil(L, -1)) bad_branch(L, key, "sends nil: nil is no message");
   if (op == &weirL_send_op || op == &weirL_broadcast_send_op) {
     const Handle *h = weirL_handle(L, -1);
+    if (h != NULL && op == &weirL_broadcast_send_op)
+      bad_branch(L, key, "sends a handle by broadcast: it would have many owners");
     if (h != NULL && !weirL_live(h)) weirL_badspent(L, -1, h);
   }
   return op;
@@ -249,9 +251,9 @@ static int select_stand (lua_State *L, Task *t, bool plain, uint32_t n) {
 static int branch_effect (lua_State *L, bool plain, uint32_t b, weir_Waiter *won) {
   Standing s = standing(L, plain, b);
   if (!plain) return effect(L, s.op, s.peek, s.key, s.object, s.map, won);
+  lua_pushnil(L);                               /* right above the last object: no value of its */
   lua_pushinteger(L, (lua_Integer)b + 1);
-  lua_pushnil(L);
-  return effect(L, s.op, false, lua_gettop(L) - 1, s.object, lua_gettop(L), won);
+  return effect(L, s.op, false, lua_gettop(L), s.object, lua_gettop(L) - 1, won);
 }
 
 WEIR_COLD static int ended (lua_State *L) {
@@ -324,6 +326,7 @@ static bool push_group (lua_State *L) {
     lua_replace(L, key + VALUE);
   }
   lua_pushlightuserdata(L, (void *)b.op);
+  if (b.composite) bad_branch(L, key, "was changed by a finalizer");
   if (b.op->guard != NULL) b.op->guard(L, key + OBJECT);
   return true;
 }
@@ -411,16 +414,29 @@ static int win_plain (lua_State *L, Plain p, int i, lua_Integer k) {
 
 enum { CLOSELY = -2, KEPT = 8 };
 
+/* Where it is kept what is known of the table at index 1. */
+static Known *known (lua_State *L, Scheduler *S) {
+  const void *table = lua_topointer(L, 1);
+  Known *k = &S->known[((uintptr_t)table >> 6 ^ (uintptr_t)table >> 10) % KNOWN];
+  if (k->table != table) {
+    k->table = table;
+    k->n = 0;
+  }
+  return k;
+}
+
 /* Draw one of a large array until it is ready, a few times. */
-static int sample (lua_State *L, Scheduler *S, uint32_t n) {
+static int sample (lua_State *L, Scheduler *S, Known *k) {
   int i;
   for (i = 0; i < SAMPLES; i++) {
-    uint32_t k = weirL_random(S, n) + 1;
+    uint32_t drawn = weirL_random(S, k->n) + 1;
     Plain p;
-    lua_rawgeti(L, 1, k);
+    lua_rawgeti(L, 1, drawn);
     p = plain_at(L, 3);
-    if (p.op != NULL && plain_ready(L, p, 3)) return win_plain(L, p, 3, k);
+    if (p.op == NULL) k->plain = false;         /* it was changed: all have to be looked at */
+    else if (plain_ready(L, p, 3)) return win_plain(L, p, 3, drawn);
     lua_settop(L, 2);
+    if (!k->plain) break;
   }
   return WEIR_PENDING;
 }
@@ -436,7 +452,8 @@ typedef struct Looked {
 ** effect, WEIR_PENDING if none is ready, CLOSELY if there are other branches
 ** (*seen says where). A few are left on the stack meanwhile.
 */
-static int look_plain (lua_State *L, Scheduler *S, uint32_t n, bool biased, Looked *seen) {
+static int look_plain (lua_State *L, Scheduler *S, Known *kept, uint32_t n, bool biased,
+                       Looked *seen) {
   uint32_t i, ready = 0, chosen = 0;
   Plain drawn = {NULL, NULL};
   for (i = 1; i <= n; i++) {
@@ -456,22 +473,44 @@ static int look_plain (lua_State *L, Scheduler *S, uint32_t n, bool biased, Look
     }
     if (n > KEPT) lua_settop(L, 2);
   }
-  if (n >= SAMPLED_FROM && !biased) {
-    S->sampled = lua_topointer(L, 1);
-    S->sampled_length = n;
-  }
+  kept->plain = true;
   if (ready == 0) return WEIR_PENDING;
   if (n <= KEPT) return win_plain(L, drawn, 2 + (int)chosen, chosen);
   lua_rawgeti(L, 1, chosen);
   return win_plain(L, drawn, 3, chosen);
 }
 
-/* An array of n elements without holes and without other keys: its length; else 0. */
-static uint32_t array_length (lua_State *L, lua_Unsigned n) {
+/* Are the keys of the table at index 1 just 1 .. n, in that order? [-0, +0, -] */
+static bool in_step (lua_State *L, lua_Unsigned n) {
+  lua_Unsigned i;
+  lua_pushnil(L);
+  for (i = 1; lua_next(L, 1); i++) {
+    lua_pop(L, 1);
+    if (i > n || !lua_isinteger(L, -1) || (lua_Unsigned)lua_tointeger(L, -1) != i) {
+      lua_pop(L, 1);
+      return false;
+    }
+  }
+  return true;
+}
+
+/* The length of the table at index 1, if it is an array without holes and other keys; else 0.
+** *sure: all its keys were looked at, now; else it was one when it was looked at last. */
+static uint32_t array_length (lua_State *L, Known *k, bool *sure) {
+  lua_Unsigned n = lua_rawlen(L, 1);
+  *sure = n != k->n;
   if (n == 0 || n > WEIR_CAPACITY_MAX) return 0;
+  if (*sure) {
+    if (!in_step(L, n)) return 0;
+    k->n = (uint32_t)n;
+    k->plain = false;
+    return k->n;
+  }
   lua_pushinteger(L, (lua_Integer)n);
-  if (lua_next(L, 1) == 0) return (uint32_t)n;
+  if (lua_next(L, 1) == 0) return k->n;         /* the last: no other key behind it */
   lua_pop(L, 2);
+  k->n = 0;
+  *sure = true;
   return 0;
 }
 
@@ -563,8 +602,6 @@ static int composite_select (lua_State *L, int mode) {
 /* The highest integer key, for select_biased: holes are absent branches. */
 static uint32_t biased_length (lua_State *L) {
   lua_Integer most = 0;
-  uint32_t n = array_length(L, lua_rawlen(L, 1));
-  if (n > 0) return n;
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1)
@@ -617,7 +654,8 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   Scheduler *S = weirL_scheduler(L);
   int top = lua_gettop(L);
   double seconds = mode == MODE_TRY ? 0 : top < 2 ? -1 : weirL_optseconds(L, 2);
-  bool enabled = false, composite = false, found, plain = false;
+  bool enabled = false, composite = false, found, plain = false, sure;
+  Known *k;
   Looked seen = {0, 0, 0};
   uint32_t n, count = 0;
   Task *t;
@@ -625,26 +663,26 @@ static int select_mode (lua_State *L, int mode, lua_CFunction again) {
   if (WEIR_LIKELY(top == 1)) lua_pushnil(L);
   else lua_settop(L, 2);
   if (mode != MODE_TRY && weirL_spent(L, S)) return weirL_give_way(L, S, again);
-  n = mode == MODE_BIASED ? biased_length(L) : array_length(L, lua_rawlen(L, 1));
-  if (n >= SAMPLED_FROM && mode != MODE_BIASED && !S->explore && S->sampled == lua_topointer(L, 1) &&
-      S->sampled_length == n) {
-    int r = sample(L, S, n);
-    if (r >= 0) {
-      weirL_notice(L, S);
-      return r;
-    }
-    lua_settop(L, 2);
-  }
+  k = known(L, S);
+  n = array_length(L, k, &sure);
   if (n > 0) {
-    int r = look_plain(L, S, n, mode == MODE_BIASED, &seen);
+    int r = WEIR_PENDING;
+    if (n >= SAMPLED_FROM && k->plain && mode != MODE_BIASED && !S->explore) r = sample(L, S, k);
+    if (r < 0) r = look_plain(L, S, k, n, mode == MODE_BIASED, &seen);
     if (r >= 0) {
       weirL_notice(L, S);
       return r;
     }
-    plain = r == WEIR_PENDING;
-    enabled = true;
     lua_settop(L, 2);
+    plain = r == WEIR_PENDING;
+    if (!sure && !in_step(L, n)) {              /* another table, where that one was */
+      plain = false;
+      seen.n = seen.ready = 0;
+      k->n = n = 0;
+    }
+    enabled = plain;
   }
+  if (n == 0 && mode == MODE_BIASED) n = biased_length(L);
   found = !plain && look_all(L, S, mode, n, seen, &enabled, &composite);
   if (composite) {
     lua_settop(L, 2);
