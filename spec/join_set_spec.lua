@@ -9,6 +9,11 @@ local forever = helper.forever
 local blames, closing, failing, later, paused, settle =
   helper.blames, helper.closing, helper.failing, helper.later, helper.paused, helper.settle
 
+local function failing_after(s, err)
+  weir.sleep(s)
+  error(err, 0)
+end
+
 -- A function that returns v after s seconds.
 local function after(s, v)
   return function()
@@ -553,6 +558,35 @@ describe("JoinSet:join_all", function()
     assert.matches("early", err)
   end))
 
+  it("raises the next error where join_next took the first, and aborts the rest", paused(function()
+    local set <close> = weir.join_set()
+    for _, word in ipairs { "one", "two" } do set:spawn(error, word, 0) end
+    set:spawn(function() return "between" end)
+    local rest = set:spawn(forever)
+    settle()
+    assert.equal("one", (select(3, set:join_next())))
+    assert.same({ false, "two" }, { pcall(set.join_all, set) })
+    assert.equal("aborted", rest:status())
+  end))
+
+  it("returns the results of the others where join_next took the only error", paused(function()
+    local set <close> = weir.join_set()
+    set:spawn(error, "taken", 0)
+    set:spawn(function() return "r" end)
+    settle()
+    assert.equal("taken", (select(3, set:join_next())))
+    assert.same({ { n = 1, "r" } }, set:join_all())
+  end))
+
+  it("reports every error but the one that it raises", failing(function(seen)
+    local set <close> = weir.join_set()
+    for i = 1, 3 do set:spawn(error, i, 0) end
+    settle()
+    assert.same({ false, 1 }, { pcall(set.join_all, set) })
+    assert.same({ 2, 3 }, { seen[1].err, seen[2].err })
+    assert.equal(2, #seen)
+  end))
+
   it("works outside a task where all have ended", function()
     local set = weir.join_set()
     set:spawn(function() return "r" end)
@@ -616,6 +650,68 @@ describe("JoinSet:shutdown", function()
     assert.same({ nil, "closed" }, { rx:try_recv() })
   end))
 
+  it("reports what failed and nobody has joined, with its task and traceback", failing(function(seen)
+    local set <close> = weir.join_set()
+    local early = set:spawn(error, "early", 0)
+    local late = set:spawn(function()
+      local _fails <close> = setmetatable({}, { __close = function() error("while ending", 0) end })
+      forever()
+    end)
+    local done = set:spawn(function() end)
+    settle()
+    assert.equal(0, #seen)
+    set:shutdown()
+    assert.equal("done", done:status())
+    assert.same({ early, late }, { seen[1].task, seen[2].task })
+    assert.same({ "early", "while ending" }, { seen[1].err, seen[2].err })
+    assert.matches("stack traceback", seen[1].traceback)
+    assert.equal(2, #seen)
+  end))
+
+  it("reports nobody who was aborted", failing(function(seen)
+    local set <close> = weir.join_set()
+    set:spawn(forever)
+    set:spawn(forever):abort()
+    settle()
+    set:shutdown()
+    assert.equal(0, #seen)
+  end))
+
+  it("reports nothing that was told to a task that joined", failing(function(seen)
+    local set <close> = weir.join_set()
+    local task = set:spawn(failing_after, 1, "told")
+    assert.same({ false, "told" }, { task:join() })
+    set:shutdown()
+    assert.equal(0, #seen)
+  end))
+
+  it("lets the hook of on_error use the set", failing(function()
+    local set <close> = weir.join_set()
+    local left
+    weir.on_error(function(_, err)
+      left = (left or 0) + #set
+      set:spawn(function() return "after " .. err end)
+    end)
+    for i = 1, 2 do set:spawn(error, i, 0) end
+    settle()
+    set:shutdown()
+    assert.equal(1 + 1, left)
+    assert.same({ { n = 1, "after 1" }, { n = 1, "after 2" } }, set:join_all())
+  end))
+
+  it("goes on where the hook of on_error drops the set", failing(function()
+    local set = weir.join_set()
+    local calls = 0
+    weir.on_error(function()
+      calls = calls + 1
+      set:drop()
+    end)
+    for i = 1, 3 do set:spawn(error, i, 0) end
+    settle()
+    assert.is_true(set:shutdown())
+    assert.equal(3, calls)
+  end))
+
   it("of an empty set returns at once", paused(function()
     local set <close> = weir.join_set()
     set:shutdown()
@@ -650,6 +746,15 @@ describe("JoinSet:detach_all", function()
     weir.sleep(2)
     assert.equal(1, #seen)
     assert.equal("detached", seen[1].err)
+  end))
+
+  it("reports what has failed already", failing(function(seen)
+    local set <close> = weir.join_set()
+    set:spawn(error, "early", 0)
+    settle()
+    set:detach_all()
+    assert.equal(1, #seen)
+    assert.equal("early", seen[1].err)
   end))
 
   it("makes room under the limit", paused(function()
@@ -703,6 +808,48 @@ describe("dropping a set", function()
       set:spawn(forever, tx)
     end
     assert.same({ nil, "closed" }, { rx:recv() })
+  end))
+
+  it("reports what failed and nobody has joined", failing(function(seen)
+    do
+      local set <close> = weir.join_set()
+      set:spawn(error, "read", 0)
+      set:spawn(error, "unread", 0)
+      settle()
+      set:join_next()
+    end
+    assert.equal(1, #seen)
+    assert.equal("unread", seen[1].err)
+  end))
+
+  it("by the collector reports it, too", failing(function(seen)
+    helper.forget(function()
+      local set = weir.join_set()
+      set:spawn(error, "unread", 0)
+      settle()
+    end)
+    assert.equal(1, #seen)
+    assert.equal("unread", seen[1].err)
+  end))
+
+  it("by the end of the task that owns it reports it, too", failing(function(seen)
+    local set = weir.join_set()
+    set:spawn(error, "unread", 0)
+    settle()
+    weir.spawn(function() end, set):join()
+    assert.equal(1, #seen)
+    assert.equal("unread", seen[1].err)
+  end))
+
+  it("as a message that is never received reports it, too", failing(function(seen)
+    local tx, rx = weir.mpsc(1)
+    local set = weir.join_set()
+    set:spawn(error, "unread", 0)
+    settle()
+    tx:send { set = set }
+    rx:drop()
+    assert.equal(1, #seen)
+    assert.equal("closed JoinSet", weir.type(set))
   end))
 
   it("leaves those that have ended their results", paused(function()

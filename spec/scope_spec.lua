@@ -321,6 +321,37 @@ describe("weir.scope", function()
     weir.scope(function() end)
     assert.equal(0, weir.now() - t)
   end))
+
+  -- A function whose task fails with err while it is ended.
+  local function failing_to_end(err)
+    return function()
+      local _fails <close> = setmetatable({}, { __close = function() error(err, 0) end })
+      forever()
+    end
+  end
+
+  it("reports the errors that come after the first", failing(function(seen)
+    local ok, err = pcall(weir.scope, function(scope)
+      scope:spawn(failing_to_end "second")
+      scope:spawn(failing_after(1, "first"))
+      scope:spawn(forever)
+    end)
+    assert.same({ false, "first" }, { ok, err })
+    assert.equal(1, #seen)
+    assert.equal("second", seen[1].err)
+  end))
+
+  it("does not report one that a task joins", failing(function(seen)
+    local heard
+    pcall(weir.scope, function(scope)
+      local second = scope:spawn(failing_to_end "second")
+      weir.spawn(function() heard = select(2, second:join()) end)
+      scope:spawn(failing_after(1, "first"))
+    end)
+    settle()
+    assert.equal("second", heard)
+    assert.equal(0, #seen)
+  end))
 end)
 
 describe("the traceback of a task whose scope failed", function()

@@ -481,7 +481,7 @@ typedef struct JoinSet {
   bool dropped;
 } JoinSet;
 void weirL_set_ended (lua_State *L, Scheduler *S, Member *m, int task);
-bool weirL_set_answers (const Task *t);
+bool weirL_set_answers (Task *t);
 void weirL_set_abort (JoinSet *set);
 void weirL_open_join_set (lua_State *L, int S);
 JoinSet *weirL_set_new (lua_State *L, Scheduler *S, uint32_t limit);

@@ -13,6 +13,12 @@
 ** J2  room.free + permits out + nrunning == limit
 ** J3  a member of `ended` is anchored by user value 1
 ** J4  a dropped set has no members: the running ones were aborted and let go
+** J5  first_failed: the first in `ended` that did not return, 0 if all did
+** J6  a member that failed is handed on, or its error is raised, or it is reported to
+**     weir.on_error when it is forgotten; unless a task joined it when it failed
+**
+** The hook of weir.on_error, and finalizers wherever there is an allocation, may use the set:
+** whoever forgets members takes them out one by one, and looks at the set again after each.
 */
 #include <assert.h>
 #include <stdio.h>
@@ -21,9 +27,13 @@
 
 /* ---- what the scheduler and the frames ask ------------------------------ */
 
-/* Will somebody be told how this task failed? */
-bool weirL_set_answers (const Task *t) {
-  return t->grouped && ((const Member *)t)->set != NULL;
+/* A task has ended that nobody joins. Will somebody be told how it failed? A scope
+** raises the first error only. */
+bool weirL_set_answers (Task *t) {
+  Member *m = (Member *)t;
+  if (!t->grouped || m->set == NULL || m->set->failed) return false;
+  m->unheard = true;
+  return true;
 }
 
 void weirL_set_abort (JoinSet *set) {
@@ -76,7 +86,7 @@ void weirL_set_ended (lua_State *L, Scheduler *S, Member *m, int task) {
   if (set->scope == NULL) {
     weir_list_append(&set->ended, &m->link);
     set->nended++;
-    if (set->first_failed == 0 && m->task.status != DONE) set->first_failed = m->nth;
+    if (m->task.status != DONE && set->first_failed == 0) set->first_failed = m->nth;
   }
   else {                                        /* a scope keeps no results */
     m->set = NULL;
@@ -100,25 +110,43 @@ static JoinSet *to_set (lua_State *L) {
   return set;
 }
 
+/* Reserve a place in the table of members, at index `tasks`: a number that has none, since a
+** finalizer may spawn into the set while the task for one is made. [-0, +0, m] */
+static uint32_t claim (lua_State *L, JoinSet *set, int tasks) {
+  int type;
+  if (set->nrunning == 0 && set->nended == 0) set->spawned = 0;
+  do {
+    type = lua_rawgeti(L, tasks, (lua_Integer)++set->spawned);
+    lua_pop(L, 1);
+  } while (type != LUA_TNIL);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, tasks, (lua_Integer)set->spawned);
+  return set->spawned;
+}
+
 /* Spawn into the set: function at index 2, arguments above; `won` holds the
 ** place, if it was waited for. Returns 1: the task. */
 static int spawn_member (lua_State *L, JoinSet *set, weir_Waiter *won) {
+  uint32_t nth;
   Member *m;
-  if (set->nrunning == 0 && set->nended == 0) set->spawned = 0;
   lua_getiuservalue(L, 1, 1);                   /* set */
   lua_getiuservalue(L, -1, 1);                  /* set; tasks */
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, (lua_Integer)set->spawned + 1);   /* may raise: now */
+  nth = claim(L, set, lua_gettop(L));           /* may raise: now */
   lua_insert(L, 2);
   lua_insert(L, 2);                             /* handle; set; tasks; f; args */
   m = (Member *)weirL_spawn(L, set->S, 4, set, true);
+  weir_list_init(&m->link);
+  if (WEIR_UNLIKELY(set->dropped)) {            /* a finalizer was here */
+    if (won != NULL) weir_permits_take(won);
+    weirL_abort(&m->task);
+    return 1;
+  }
   m->set = set;
-  m->nth = ++set->spawned;
+  m->nth = nth;
   lua_pushvalue(L, -1);
   lua_rawseti(L, 3, m->nth);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, 2);
-  weir_list_init(&m->link);
   weir_list_append(&set->running, &m->link);
   set->nrunning++;
   if (won != NULL) weir_permits_take(won);
@@ -174,26 +202,37 @@ static int set_try_spawn (lua_State *L) {
 
 /* ---- joining ------------------------------------------------------------ */
 
+/* Take a member that has ended out of the set, whose table of members is at index `tasks`, and
+** push it. Only links and a field to nil. [-0, +1, -] */
+static Member *take_out (lua_State *L, JoinSet *set, int tasks, weir_Link *x) {
+  Member *m = weir_container(x, Member, link);
+  lua_rawgeti(L, tasks, m->nth);
+  lua_pushnil(L);
+  lua_rawseti(L, tasks, m->nth);
+  weir_list_remove(x);
+  m->set = NULL;
+  set->nended--;
+  if (set->first_failed == m->nth) {            /* those before the next one are not looked at again */
+    set->first_failed = 0;
+    for (x = set->ended.next; x != &set->ended && set->first_failed == 0; x = x->next)
+      if (weir_container(x, Member, link)->task.status != DONE)
+        set->first_failed = weir_container(x, Member, link)->nth;
+  }
+  return m;
+}
+
 static int next_poll (lua_State *L, int i, weir_Waiter *won) {
   JoinSet *set = (JoinSet *)((Handle *)lua_touserdata(L, i))->end;
   weir_Link *x = weir_list_first(&set->ended);
-  Member *m;
   int base = lua_gettop(L);
   (void)won;
   if (x == NULL)
     return set->nrunning > 0 ? WEIR_PENDING : weirL_reason(L, "empty");
-  m = weir_container(x, Member, link);
   lua_getiuservalue(L, i, 1);
-  lua_getiuservalue(L, -1, 1);
-  lua_rawgeti(L, -1, m->nth);                   /* set; tasks; task */
-  lua_replace(L, base + 1);                     /* task; tasks */
-  lua_pushnil(L);
-  lua_rawseti(L, base + 2, m->nth);
-  lua_settop(L, base + 1);
-  weir_list_remove(x);
-  set->nended--;
-  if (set->first_failed == m->nth) set->first_failed = 0;
-  m->set = NULL;
+  lua_getiuservalue(L, -1, 1);                  /* set; tasks */
+  take_out(L, set, base + 2, x);
+  lua_replace(L, base + 1);
+  lua_settop(L, base + 1);                      /* task */
   return 1 + weirL_join_op.poll(L, base + 1, NULL);
 }
 
@@ -232,18 +271,24 @@ static int set_abort_all (lua_State *L) {
   return weirL_true(L);
 }
 
-/* Forget what has ended; nothing runs. */
-static void forget_all (lua_State *L, int i, JoinSet *set) {
+/* Forget what has ended of the set at index `at`, whose members' table is the value above: who
+** failed and was not heard is reported. [-0, +0, -] */
+static void forget_all (lua_State *L, JoinSet *set, int at) {
   weir_Link *x;
   while ((x = weir_list_first(&set->ended)) != NULL) {
-    weir_container(x, Member, link)->set = NULL;
-    weir_list_remove(x);
+    const Member *m = take_out(L, set, at + 1, x);
+    if (m->unheard && m->task.status == FAILED)
+      weirL_report_failure(L, &m->task, lua_gettop(L));
+    lua_pop(L, 1);
   }
-  set->nended = set->first_failed = 0;
+}
+
+/* Push the set of the handle at index i, and the table of its members: both stay alive when a
+** finalizer drops the handle. Returns the index of the first. [-0, +2, -] */
+static int push_members (lua_State *L, int i) {
   lua_getiuservalue(L, i, 1);
-  lua_newtable(L);
-  lua_setiuservalue(L, -2, 1);
-  lua_pop(L, 1);
+  lua_getiuservalue(L, -1, 1);
+  return lua_gettop(L) - 1;
 }
 
 /* Raise how the member at index `task` ended: its error, or "aborted". */
@@ -258,37 +303,46 @@ static int raise_of (lua_State *L, JoinSet *set, int task) {
   return lua_error(L);
 }
 
+/* Push an array of the packed results of all members that have ended, in order of spawning:
+** all of them have returned. [-0, +1, m] */
+static void pack_all (lua_State *L, const JoinSet *set, int tasks) {
+  lua_Integer nth, n = 0, last = set->spawned;
+  int results = lua_gettop(L) + 1;
+  lua_createtable(L, (int)set->nended, 0);
+  for (nth = 1; nth <= last; nth++) {           /* (a finalizer may spawn more) */
+    const Task *t;
+    lua_rawgeti(L, tasks, nth);
+    t = (const Task *)lua_touserdata(L, -1);
+    if (t != NULL && t->status == DONE) {
+      int j, m = weirL_push_results(L, results + 1, t);
+      lua_createtable(L, m, 1);
+      lua_insert(L, results + 2);               /* results; task; packed; ... */
+      for (j = m; j >= 1; j--) lua_rawseti(L, results + 2, j);
+      lua_pushinteger(L, m);
+      lua_setfield(L, results + 2, "n");
+      lua_rawseti(L, results, ++n);
+    }
+    lua_settop(L, results);
+  }
+}
+
 /* Waits until nothing runs; then all results, or the first error. */
 static int all_poll (lua_State *L, int i, weir_Waiter *won) {
   JoinSet *set = (JoinSet *)((Handle *)lua_touserdata(L, i))->end;
-  int tasks = lua_gettop(L) + 1;
-  lua_Integer nth, n = 0;
+  int at;
   (void)won;
   if (set->first_failed != 0) weirL_set_abort(set);
   if (set->nrunning > 0) return WEIR_PENDING;
-  lua_getiuservalue(L, i, 1);
-  lua_getiuservalue(L, -1, 1);
-  lua_remove(L, -2);                            /* tasks */
+  at = push_members(L, i);
   if (set->first_failed != 0) {
-    lua_rawgeti(L, tasks, set->first_failed);   /* tasks; task */
-    forget_all(L, i, set);
-    return raise_of(L, set, tasks + 1);
+    lua_rawgeti(L, at + 1, set->first_failed);
+    take_out(L, set, at + 1, &((Member *)lua_touserdata(L, -1))->link);
+    forget_all(L, set, at);
+    return raise_of(L, set, lua_gettop(L));
   }
-  lua_createtable(L, (int)set->nended, 0);      /* tasks; results */
-  for (nth = 1; nth <= (lua_Integer)set->spawned; nth++) {
-    int j, m;
-    if (lua_rawgeti(L, tasks, nth) == LUA_TUSERDATA) {
-      m = weirL_push_results(L, tasks + 2, (Task *)lua_touserdata(L, tasks + 2));
-      lua_createtable(L, m, 1);
-      lua_insert(L, tasks + 3);                 /* tasks; results; task; packed; ... */
-      for (j = m; j >= 1; j--) lua_rawseti(L, tasks + 3, j);
-      lua_pushinteger(L, m);
-      lua_setfield(L, tasks + 3, "n");
-      lua_rawseti(L, tasks + 1, ++n);
-    }
-    lua_settop(L, tasks + 1);
-  }
-  forget_all(L, i, set);
+  pack_all(L, set, at + 1);
+  weirL_handle_check(L, i, JOIN_SET);           /* a finalizer was here? */
+  forget_all(L, set, at);
   return 1;
 }
 
@@ -311,7 +365,7 @@ static int shut_poll (lua_State *L, int i, weir_Waiter *won) {
   (void)won;
   weirL_set_abort(set);
   if (set->nrunning > 0) return WEIR_PENDING;
-  forget_all(L, i, set);
+  forget_all(L, set, push_members(L, i));
   return weirL_true(L);
 }
 
@@ -323,16 +377,31 @@ static int set_shutdown (lua_State *L) {
   return weirL_await(L, set->S, &shut_op, 2, set_shutdown);
 }
 
+/* Let go of those that run. Only links and fields to nil; `tasks` as above. [-0, +0, -] */
+static void let_run (lua_State *L, JoinSet *set, int tasks) {
+  weir_Link *x;
+  while ((x = weir_list_first(&set->running)) != NULL) {
+    Member *m = weir_container(x, Member, link);
+    lua_pushnil(L);
+    lua_rawseti(L, tasks, m->nth);
+    weir_list_remove(x);
+    m->set = NULL;
+  }
+  set->nrunning = 0;
+}
+
 /* All go on by themselves; the set is empty. */
 static int set_detach_all (lua_State *L) {
   JoinSet *set = to_set(L);
+  uint32_t n = set->nrunning;
+  int at;
   if (set->scope != NULL)
     return weirL_error(L, "a scope's tasks cannot be detached: nothing outlives a scope");
-  weir_list_splice(&set->ended, &set->running);
-  forget_all(L, 1, set);
-  weir_permits_give(&set->room, set->nrunning);
-  set->nrunning = 0;
+  at = push_members(L, 1);
+  let_run(L, set, at + 1);
+  weir_permits_give(&set->room, n);
   weir_line_tell_all(&set->waiting);
+  forget_all(L, set, at);
   weirL_notice(L, set->S);
   return weirL_true(L);
 }
@@ -347,19 +416,15 @@ static int set__len (lua_State *L) {
 
 void weirL_set_drop (lua_State *L, Scheduler *S, Handle *h, int i) {
   JoinSet *set = (JoinSet *)h->end;
-  weir_Link *x;
-  (void)L;
+  int at;
   (void)S;
-  (void)i;
   if (set->scope != NULL) return;               /* the scope's frame ends its tasks */
   set->dropped = true;
   weirL_set_abort(set);
-  weir_list_splice(&set->ended, &set->running);
-  while ((x = weir_list_first(&set->ended)) != NULL) {
-    weir_container(x, Member, link)->set = NULL;
-    weir_list_remove(x);
-  }
-  set->nrunning = set->nended = 0;
+  at = push_members(L, i);
+  let_run(L, set, at + 1);
+  forget_all(L, set, at);
+  lua_settop(L, at - 1);
 }
 
 void weirL_set_cut (Handle *h) {

@@ -114,7 +114,7 @@ const Kind weirL_kinds[KINDS] = {
   [DROP_GUARD] = {"DropGuard", "drop guard", NULL, sizeof(Handle), NULL, NULL,
     weirL_guard_drop, NULL, NULL, false},
   [JOIN_SET] = {"JoinSet", "join set", NULL, sizeof(Handle), &weirL_join_next_op, NULL,
-    weirL_set_drop, weirL_set_cut, weirL_set_fill, false},
+    weirL_set_drop, weirL_set_cut, weirL_set_fill, true},
   [BOX] = {"Box", "handle", NULL, sizeof(Handle), NULL, NULL, weirL_box_drop, NULL, NULL,
     true},
   [TASK] = {"Task", "task", NULL, sizeof(Task), &weirL_join_op, NULL, NULL, NULL, NULL,

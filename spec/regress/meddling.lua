@@ -83,5 +83,76 @@ function cases.spawn()
   assert(spawned > 0)
 end
 
+-- A set of n members that have ended.
+local function ended_set(n)
+  local set = weir.join_set()
+  for i = 1, n do set:spawn(function() return i, i end) end
+  weir.yield()
+  weir.yield()
+  return set
+end
+
+function cases.drop_set()
+  local closed = 0
+  meddled(function() return ended_set(3) end, function(set) set:drop() end, function(set)
+    local ok, results = pcall(set.join_all, set)
+    assert(ok and #results == 3 or not ok and results:find "closed")
+    if not ok then closed = closed + 1 end
+  end)
+  assert(closed > 0)
+end
+
+function cases.join_all()
+  local ran, unfinished = nil, 0
+  meddled(function()
+    ran = false
+    return ended_set(3)
+  end, function(set)
+    ran = true
+    set:spawn(function() return "late" end)
+  end, function(set)
+    local results = set:join_all()
+    assert(#results == 3)
+    for i = 1, 3 do assert(results[i].n == 2 and results[i][1] == i) end
+    collectgarbage()
+    if ran and #set == 1 then
+      unfinished = unfinished + 1
+      assert(select(3, set:join_next(1)) == "late")
+    end
+    set:drop()
+  end)
+  assert(unfinished > 0)
+end
+
+function cases.set_spawn()
+  meddled(weir.join_set, function(set)
+    for i = 1, 20 do set:spawn(function() return -i end) end
+  end, function(set)
+    for i = 1, 20 do set:spawn(function() return i end) end
+    collectgarbage()
+    local sum, all = 0, set:join_all()
+    for _, results in ipairs(all) do
+      assert(results.n == 1)
+      sum = sum + results[1]
+    end
+    assert(#all == 40 and sum == 0)
+    set:drop()
+  end)
+end
+
+function cases.set_drop_spawn()
+  local aborted = 0
+  meddled(weir.join_set, function(set) set:drop() end, function(set)
+    local ok, task = pcall(set.spawn, set, weir.sleep, 1)
+    set:drop()
+    if ok then
+      local _, why = task:join(2)
+      assert(why == "aborted")
+      aborted = aborted + 1
+    else assert(task:find "closed") end
+  end)
+  assert(aborted > 0)
+end
+
 cases[arg[1]]()
 print "ok"
