@@ -39,18 +39,30 @@ local function count(functions, name)
   return n
 end
 
--- Spawn f in the scope, named after the place where f is written.
-local function spawn_named(scope, f)
-  local task, info = scope:spawn(f), debug.getinfo(f, "S")
+-- Spawn f in the scope, named after the place where `written` is.
+local function spawn_named(scope, f, written)
+  local task, info = scope:spawn(f), debug.getinfo(written, "S")
   task:name(("%s:%d"):format(info.short_src, info.linedefined))
   return task
 end
 
--- Raise at the line of the caller's caller what a wait would raise here.
-local function must_wait(name)
-  if not core.current() then
-    error(name .. " would have to wait, but this is no task: call it inside weir.run or weir.spawn", 3)
-  end
+-- core.scope, protected; where nobody can wait, an error at the line of the caller's caller before the
+-- body has run. (A scope runs its body in a coroutine of its own, but there it simply calls it.)
+local function scoped(name, body)
+  local here, refused = coroutine.running(), nil
+  local ok, err = pcall(core.scope, function(scope)
+    if coroutine.running() ~= here then return body(scope) end
+    refused = select(2, pcall(core.yield)):gsub("^yield", name)
+  end)
+  if refused then error(refused, 3) end
+  return ok, err
+end
+
+-- The results of a task that has ended, packed; its error is raised.
+local function results_of(task)
+  local packed = table.pack(task:join())
+  if not packed[1] then error(packed[2], 0) end
+  return table.pack(table.unpack(packed, 2, packed.n))
 end
 
 --- Run functions side by side, each as a task; an array of their packed results.
@@ -58,22 +70,22 @@ end
 function weir.join_all(functions)
   local n, tasks, results = count(functions, "join_all"), {}, {}
   if n == 0 then return results end
-  must_wait("join_all")
-  core.scope(function(scope)
-    for i = 1, n do tasks[i] = spawn_named(scope, functions[i]) end
+  local ok, err = scoped("join_all", function(scope)
+    for i = 1, n do tasks[i] = spawn_named(scope, functions[i], functions[i]) end
   end)
-  for i = 1, n do
-    local packed = table.pack(tasks[i]:join())
-    if not packed[1] then error(packed[2], 0) end
-    results[i] = table.pack(table.unpack(packed, 2, packed.n))
-  end
+  if not ok then error(err, 0) end
+  for i = 1, n do results[i] = results_of(tasks[i]) end
   return results
 end
 
--- which, true, results... to which, results...
-local function first_of(which, ok, ...)
-  if not ok then error((...), 0) end
-  return which, ...
+local finish_meta = { __close = function(finish) finish.order.first = finish.order.first or finish.index end }
+
+-- f, which notes in `order` whether it was the first to end, in whatever way.
+local function racer(order, index, f)
+  return function()
+    local finish <close> = setmetatable({ order = order, index = index }, finish_meta) -- luacheck: ignore 211
+    return f()
+  end
 end
 
 --- Run functions side by side; the index of the first to end, and its results.
@@ -81,14 +93,16 @@ end
 function weir.race(functions)
   local n = count(functions, "race")
   if n == 0 then error("bad argument #1 to 'race' (at least one function expected)", 2) end
-  must_wait("race")
-  return first_of(core.scope(function(scope)
-    local tasks = {}
-    for i = 1, n do tasks[i] = spawn_named(scope, functions[i]) end
-    local ended = table.pack(core.select(tasks))
+  local tasks, order = {}, {}
+  local _, err = scoped("race", function(scope)
+    for i = 1, n do tasks[i] = spawn_named(scope, racer(order, i, functions[i]), functions[i]) end
+    core.select(tasks)
     scope:abort_all()
-    return table.unpack(ended, 1, ended.n)
-  end))
+  end)
+  local first = order.first
+  if not first then error(err, 0) end -- there was no memory for them
+  local results = results_of(tasks[first]) -- what the scope has raised may be a loser's
+  return first, table.unpack(results, 1, results.n)
 end
 
 -- What is only looked at: weir.report is loaded when it is asked for.
