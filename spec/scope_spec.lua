@@ -341,6 +341,32 @@ describe("weir.scope", function()
     assert.equal("second", seen[1].err)
   end))
 
+  for word, cut in pairs {
+    ["a body that raises another"] = function(body)
+      assert.same({ false, "the body's" }, { pcall(weir.scope, body, "the body's") })
+    end,
+    ["a timeout"] = function(body)
+      assert.same({ nil, "timeout" }, { weir.timeout(1, weir.scope, body) })
+    end,
+    ["an abort"] = function(body)
+      local task = later(weir.scope, body)
+      weir.sleep(1)
+      task:abort()
+      assert.same({ false, "aborted" }, { task:join() })
+    end,
+  } do
+    it("reports the first error, too, where it is not raised because of " .. word, failing(function(seen)
+      cut(function(scope, err)
+        scope:spawn(failing_to_end "unread")
+        weir.sleep(1)
+        if err then error(err, 0) end
+        forever()
+      end)
+      assert.equal(1, #seen)
+      assert.equal("unread", seen[1].err)
+    end))
+  end
+
   it("does not report one that a task joins", failing(function(seen)
     local heard
     pcall(weir.scope, function(scope)

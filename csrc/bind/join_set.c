@@ -7,7 +7,7 @@
 **   room     limit - nrunning     spawn waits here
 **   waiting  T                    join_next, or a scope's end
 **   user value 1: { [nth] = task }, until handed on; 2: a scope's first error,
-**   3: the traceback that goes with it
+**   3: the traceback that goes with it, 4: the task if nobody joined it
 **
 ** J1  nrunning and nended count the two lists; #set is their sum
 ** J2  room.free + permits out + nrunning == limit
@@ -31,7 +31,7 @@
 ** raises the first error only. */
 bool weirL_set_answers (Task *t) {
   Member *m = (Member *)t;
-  if (!t->grouped || m->set == NULL || m->set->failed) return false;
+  if (!t->grouped || m->set == NULL || m->set->failed || m->set->dropped) return false;
   m->unheard = true;
   return true;
 }
@@ -44,7 +44,7 @@ void weirL_set_abort (JoinSet *set) {
 
 /* [-0, +1, m] */
 JoinSet *weirL_set_new (lua_State *L, Scheduler *S, uint32_t limit) {
-  JoinSet *set = (JoinSet *)lua_newuserdatauv(L, sizeof(JoinSet), 3);
+  JoinSet *set = (JoinSet *)lua_newuserdatauv(L, sizeof(JoinSet), 4);
   set->o.tag = 0;
   set->o.waits = 0;
   set->S = S;
@@ -66,6 +66,10 @@ JoinSet *weirL_set_new (lua_State *L, Scheduler *S, uint32_t limit) {
 static void scope_fails (lua_State *L, JoinSet *set, int task) {
   const Task *t = (Task *)lua_touserdata(L, task);
   lua_getiuservalue(L, task, 2);                /* set */
+  if (((const Member *)t)->unheard) {
+    lua_pushvalue(L, task);
+    lua_setiuservalue(L, -2, 4);
+  }
   weirL_push_error(L, task, t);
   lua_setiuservalue(L, -2, 2);
   weirL_push_trace(L, task, t);
@@ -74,6 +78,29 @@ static void scope_fails (lua_State *L, JoinSet *set, int task) {
   set->failed = true;
   weirL_set_abort(set);
   if (!set->scope->over) weirL_frame_expire(set->scope);
+}
+
+/* Will the scope raise the error of its member? Not if it is cut for another reason, or has one
+** of its own. */
+static bool scope_raises (const Frame *scope) {
+  const Frame *f;
+  if (scope->failed || scope->task->aborting || scope->task->close_failed) return false;
+  for (f = scope->outer; f != NULL; f = f->outer)
+    if (f->cut) return false;
+  return true;
+}
+
+/* The scope's last member, at index `task`, has ended: report the failure that it keeps if it
+** will not raise it. [-0, +0, -] */
+static void scope_is_empty (lua_State *L, const JoinSet *set, int task) {
+  if (!set->failed || scope_raises(set->scope)) return;
+  lua_getiuservalue(L, task, 2);
+  if (lua_getiuservalue(L, -1, 4) == LUA_TUSERDATA) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, -3, 4);
+    weirL_report_failure(L, (Task *)lua_touserdata(L, -1), lua_gettop(L));
+  }
+  lua_pop(L, 2);
 }
 
 /* The member at index `task` has finished. [-0, +0, -] */
@@ -95,10 +122,11 @@ void weirL_set_ended (lua_State *L, Scheduler *S, Member *m, int task) {
     lua_pushnil(L);
     lua_rawseti(L, -2, m->nth);
     lua_pop(L, 2);
-    if (m->task.status == FAILED && !set->failed) scope_fails(L, set, task);
+    if (m->task.status == FAILED && !set->failed && !set->dropped) scope_fails(L, set, task);
   }
   weir_permits_give(&set->room, 1);
   weir_line_tell_all(&set->waiting);
+  if (set->scope != NULL && set->nrunning == 0 && !set->dropped) scope_is_empty(L, set, task);
 }
 
 /* ---- spawning ----------------------------------------------------------- */
