@@ -191,6 +191,15 @@ describe("watch.Sender:send_modify", function()
     assert.is_true(rx:has_changed())
   end)
 
+  it("keeps what f sends where f returns nothing", function()
+    for _, value in ipairs { 5, "text" } do
+      local tx, rx = weir.watch(1)
+      tx:send_modify(function() tx:send(value) end)
+      assert.equal(value, rx:borrow())
+      assert.is_true(rx:has_changed())
+    end
+  end)
+
   it("does not let f wait", in_task(function()
     local tx, rx = weir.watch(1)
     assert.is_false((pcall(tx.send_modify, tx, function() weir.sleep(1) return 2 end)))
@@ -239,6 +248,14 @@ describe("watch.Sender:send_if_modified", function()
     tx:send_if_modified(function() return true, 2 end)
     assert.is_true(join(task))
   end))
+
+  it("keeps what f sends where f returns true alone", function()
+    for _, value in ipairs { 5, "text" } do
+      local tx, rx = weir.watch(1)
+      assert.is_true(tx:send_if_modified(function() return tx:send(value) end))
+      assert.equal(value, rx:borrow())
+    end
+  end)
 
   it("hides a change in place from changed, not from borrow", function()
     local tx, rx = weir.watch({ n = 1 })
@@ -573,6 +590,33 @@ describe("watch.Receiver:wait_for", function()
     end)
     tx:send(2)
     assert.same({ false, err }, { join(task) })
+  end))
+
+  it("tests a value that is sent while pred runs", in_task(function()
+    local tx, rx = weir.watch(1)
+    assert.equal(2, rx:wait_for(function(v)
+      if v == 1 then tx:send(2) end
+      return v == 2
+    end, 1))
+    assert.is_false(rx:has_changed())
+  end))
+
+  it("tests it before it says that the channel is closed", in_task(function()
+    local tx, rx = weir.watch(1)
+    assert.equal(2, rx:wait_for(function(v)
+      if v == 1 then
+        tx:send(2)
+        tx:drop()
+      end
+      return v == 2
+    end, 1))
+  end))
+
+  it("marks as seen no other value than the one that it returns", in_task(function()
+    local tx, rx = weir.watch(1)
+    assert.equal(1, rx:wait_for(function() return tx:send(2) end))
+    assert.is_true(rx:has_changed())
+    assert.equal(2, rx:borrow())
   end))
 
   it("gives way in a loop over what is already there", in_task(function()

@@ -6,8 +6,9 @@
 **              user value 1: the value, unless it is a scalar
 **
 ** A value is stored first, then the version goes up and the receivers are told.
-** The functions of send_modify and wait_for run between: they must not wait,
-** and if one raises nothing has changed.
+** The functions of send_modify and wait_for run between: they must not wait, and if one
+** raises nothing has changed. They, and finalizers, may send: what stands there is looked at
+** again after them.
 **
 ** Long because both ends and the functions that modify share one value.
 */
@@ -118,7 +119,7 @@ static int sender_send_modify (lua_State *L) {
   lua_call(L, 1, 1);
   check_new(L, -1);
   watch_sender(L);                                    /* it ran Lua: is tx still live? */
-  if (lua_isnil(L, -1)) lua_remove(L, -1);      /* keep the old one: tx; old */
+  if (lua_isnil(L, -1)) watch_push_value(L, 1); /* keep the one that stands there now */
   change(L, w);
   return weirL_true(L);
 }
@@ -137,7 +138,7 @@ static int sender_send_if_modified (lua_State *L) {
   check_new(L, 4);
   watch_sender(L);
   if (changed) {
-    if (lua_isnil(L, 4)) lua_pushvalue(L, 2);
+    if (lua_isnil(L, 4)) watch_push_value(L, 1);
     change(L, w);
   }
   lua_pushboolean(L, changed);
@@ -303,21 +304,26 @@ static int receiver_changed (lua_State *L) {
   return weirL_park(L, t, (lua_KContext)t, changed_k);
 }
 
-/* the predicate is at index i + 1 */
+/* The predicate is at index i + 1. What it was called with is what has been seen: if more was
+** sent meanwhile, that is tested, too. */
 static int wait_for_poll (lua_State *L, int i, weir_Waiter *won) {
   const Watch *w = watch_at(L, i);
-  bool holds;
+  uint64_t version;
   (void)won;
-  watch_push_value(L, i);
-  lua_pushvalue(L, i + 1);
-  lua_pushvalue(L, -2);
-  lua_call(L, 1, 1);                            /* value; holds */
-  holds = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  watch_receiver(L);                                  /* it ran Lua: still live? */
-  ((WatchReceiver *)lua_touserdata(L, i))->seen = w->k.version;
-  if (holds) return 1;
-  lua_pop(L, 1);
+  do {
+    bool holds;
+    version = w->k.version;
+    watch_push_value(L, i);
+    lua_pushvalue(L, i + 1);
+    lua_pushvalue(L, -2);
+    lua_call(L, 1, 1);                          /* value; holds */
+    holds = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    watch_receiver(L);                          /* it ran Lua: still live? */
+    ((WatchReceiver *)lua_touserdata(L, i))->seen = version;
+    if (holds) return 1;
+    lua_pop(L, 1);
+  } while (version != w->k.version);
   return w->k.senders == 0 ? weirL_reason(L, "closed") : WEIR_PENDING;
 }
 
