@@ -162,6 +162,57 @@ describe("Once:get_or_init", function()
     assert.equal("from b", join(c))
   end))
 
+  it("that fails in a plain coroutine hands its turn on, though nobody closes that", in_task(function()
+    local err = {}
+    local fails = {
+      function() error(err) end,
+      function() return nil end,
+      function() return (weir.mpsc(1)) end,
+      function() coroutine.yield() error(err) end,
+    }
+    for i, f in ipairs(fails) do
+      local cell = weir.once()
+      local co = coroutine.create(function() cell:get_or_init(f) end)
+      local ok, got = coroutine.resume(co)
+      local waiting = later(function() return cell:get_or_init(function() return "next" end) end)
+      if ok then ok, got = coroutine.resume(co) end
+      assert.is_false(ok)
+      if i == 2 or i == 3 then assert.matches("function returned", got) else assert.equal(err, got) end
+      assert.equal("dead", coroutine.status(co))
+      assert.equal("next", join(waiting))
+      assert.equal("next", cell:get())
+    end
+  end))
+
+  it("may yield in a plain coroutine", function()
+    local cell = weir.once()
+    local co = coroutine.create(function()
+      return cell:get_or_init(function() return coroutine.yield "half" end)
+    end)
+    assert.same({ true, "half" }, { coroutine.resume(co) })
+    assert.same({ nil, "full" }, { cell:set "other" })
+    assert.same({ true, "made" }, { coroutine.resume(co, "made") })
+    assert.equal("made", cell:get())
+  end)
+
+  it("that is closed in a plain coroutine hands its turn on", function()
+    local cell = weir.once()
+    local co = coroutine.create(function() cell:get_or_init(coroutine.yield) end)
+    coroutine.resume(co)
+    assert.same({ nil, "full" }, { cell:set "other" })
+    coroutine.close(co)
+    assert.is_true(cell:set "other")
+  end)
+
+  it("that fails in a task leaves its traceback whole", in_task(function()
+    local cell = weir.once()
+    local function deep() error("boom", 0) end
+    weir.on_error(function() end)
+    local task = later(function() cell:get_or_init(function() deep() end) end)
+    weir.on_error(nil)
+    assert.matches("once_spec.lua:" .. debug.getinfo(deep, "S").linedefined, task:traceback(), 1, true)
+  end))
+
   it("that is aborted hands its turn to the next in line", in_task(function()
     local cell = weir.once()
     local a = later(function() cell:get_or_init(function() weir.sleep(9) end) end)

@@ -4,8 +4,9 @@
 **
 **   user value 1: the value
 **
-** The maker's turn is held by a guard that the C frame which calls it closes,
-** however that is left.
+** The maker's turn is held by a guard that the C frame which calls it closes, however that is
+** left. But nobody closes a plain coroutine that an error has ended: there the maker is called
+** protected, and the turn is given back before the error goes on.
 */
 #include <stdio.h>
 
@@ -61,21 +62,42 @@ static int once_wait (lua_State *L) {
   return weirL_await(L, once(L)->S, &once_wait_op, 2, once_wait);
 }
 
-/* f has returned: its value is on top. */
+enum { CELL = 1, MAKER, GUARD };           /* stack of get_or_init while the maker runs */
+
+/* There is no value: the next in line may make it. [-0, +0, e] */
+static void init_failed (lua_State *L) {
+  Scheduler *S = weirL_scheduler(L);
+  weirL_handle_drop(L, S, (Handle *)lua_touserdata(L, GUARD), GUARD);
+  weirL_notice(L, S);
+}
+
+/* f has returned: its value is on top; or, called protected, its error. */
 static int init_k (lua_State *L, int status, lua_KContext ctx) {
-  Once *o = (Once *)lua_touserdata(L, 1);
-  (void)status;
+  Once *o = (Once *)lua_touserdata(L, CELL);
+  const char *what = lua_isnil(L, -1) ? "nil: nil is no value (false is)"
+                     : weirL_handle(L, -1) != NULL ? "a handle: everybody who gets it would own it"
+                                                   : NULL;
   (void)ctx;
-  if (lua_isnil(L, -1))
-    return weirL_error(L, "get_or_init's function returned nil: nil is no value (false is)");
-  if (weirL_handle(L, -1) != NULL)
-    return weirL_error(L, "get_or_init's function returned a handle: everybody who gets it "
-                       "would own it");
+  if (status != LUA_OK && status != LUA_YIELD) {
+    init_failed(L);
+    return lua_error(L);
+  }
+  if (what != NULL) {
+    init_failed(L);
+    return weirL_error(L, "get_or_init's function returned %s", what);
+  }
   lua_pushvalue(L, -1);
-  lua_setiuservalue(L, 1, 1);
+  lua_setiuservalue(L, CELL, 1);
   weir_once_made(&o->k);
   weirL_notice(L, o->S);
   return 1;
+}
+
+/* Is L a coroutine that its resumer leaves as it is when it fails? */
+static bool is_plain_coroutine (lua_State *L, const Scheduler *S) {
+  bool main = lua_pushthread(L);
+  lua_pop(L, 1);
+  return !main && (S->current == NULL || S->current->L != L);
 }
 
 /* A guard for the once cell at index i, that guards nothing yet. */
@@ -91,11 +113,13 @@ static int init_poll (lua_State *L, int i, weir_Waiter *won) {
   if (!weir_once_ready(&o->k, won)) return once_wait_poll(L, i, won);
   lua_settop(L, 2);
   weirL_with_grant(L, 1, 1, won, init_guard);   /* once; f; guard */
-  guard = (Handle *)lua_touserdata(L, 3);
+  guard = (Handle *)lua_touserdata(L, GUARD);
   if (!weir_once_begin(&o->k, won)) return once_wait_poll(L, i, won);  /* a finalizer was here */
   guard->end = o;
-  lua_toclose(L, 3);
-  lua_pushvalue(L, 2);
+  lua_toclose(L, GUARD);
+  lua_pushvalue(L, MAKER);
+  if (WEIR_UNLIKELY(is_plain_coroutine(L, o->S)))
+    return init_k(L, lua_pcallk(L, 0, 1, 0, 0, init_k), 0);
   lua_callk(L, 0, 1, 0, init_k);
   return init_k(L, LUA_OK, 0);
 }
