@@ -154,6 +154,27 @@ local readers = {
       note(nil, "closed")
     end)
   end,
+  function(box, note, random)
+    local tx, rx = table.unpack(random(2) == 1 and { weir.mpsc(1) } or
+      { weir.broadcast(1, { overflow = "wait" }) })
+    local _, done = weir.timeout(random(9) / 10, box.s.forward, box.s, tx)
+    for _, v in ipairs(helper.drain(rx)) do note(v) end
+    if done == true then note(nil, "closed") end
+  end,
+  function(box, note, random)
+    local tx, rx = table.unpack(random(2) == 1 and { weir.mpsc(1) } or
+      { weir.broadcast(1, { overflow = "wait" }) })
+    local task = weir.spawn(function() return box.s:forward(tx) end)
+    for _ = 1, random(4) do
+      local v = rx:recv(random(3) / 10)
+      if v ~= nil then note(v) end
+    end
+    task:abort()
+    for _, v in ipairs(helper.drain(rx)) do note(v) end
+    for _ = 1, random(3) - 1 do note(box.s:next(0)) end
+    local _, done = task:join()
+    if done == true then note(nil, "closed") end
+  end,
 }
 
 local function read_all(s, random)

@@ -13,31 +13,30 @@ local KIND <const> = "Stream"
 
 local methods = {}
 
--- An element that was taken and not given on goes back, so that a consumer may be cut short.
-local keep_meta = {
-  __close = function(keep)
-    local list, packs = keep.list, keep.packs
-    for i = #list, 1, -1 do
-      node.give_back(keep.root, packs[list[i]] and list[i] or table.pack(list[i]))
-    end
+-- What was taken and not given on goes back, so that a consumer may be cut short.
+local gathered_meta = {
+  __close = function(gathered)
+    gathered.root.gathered = gathered
+    node.ungather(gathered.root)
   end,
 }
 
-local function kept(keep, status, ...)
+local function gather(gathered, status, ...)
   if status == true then
     local v = node.value(...)
-    keep.list[#keep.list + 1] = v
-    if select("#", ...) ~= 1 or ... == nil then keep.packs[v] = true end
+    gathered.list[#gathered.list + 1] = v
+    if select("#", ...) ~= 1 or ... == nil then gathered.packs[v] = true end
+    gathered.root.gathered = gathered
   end
   return status ~= false
 end
 
 function methods.collect(self)
   local root = state(self, KIND)
-  local keep <close> = setmetatable({ root = root, list = {}, packs = {} }, keep_meta)
-  while kept(keep, advance(self, root)) do end
-  local list = keep.list
-  keep.list = {}
+  local gathered <close> = setmetatable({ root = root, list = {}, packs = {} }, gathered_meta)
+  while gather(gathered, advance(self, root, nil, nil, gathered)) do end
+  local list = gathered.list
+  gathered.list = {}
   return list
 end
 
@@ -99,36 +98,65 @@ function methods.each(self, f)
   return true
 end
 
-local waiting_senders = { ["mpsc.Sender"] = true, ["mpmc.Sender"] = true }
-local senders = { ["broadcast.Sender"] = true, ["watch.Sender"] = true }
+local senders = {
+  ["mpsc.Sender"] = true, ["mpmc.Sender"] = true, ["broadcast.Sender"] = true, ["watch.Sender"] = true,
+}
 
--- Sends what stands at the front of the tree. "full": the handle was moved or dropped meanwhile.
-local function deliver(self, root, tx, v)
-  if not waiting_senders[weir.type(tx)] then return tx:send(v) end
-  local sent, why = tx:try_send(v)
-  if why ~= "full" then return sent, why end
-  local seat <close> = wait.sit(root, self, 4) -- luacheck: ignore 211
-  local which, ok, reason = wait.select({ root.kick, { tx, v } }, nil, 4)
-  if which == 1 then return nil, "full" end
-  return ok, reason
-end
+-- ## forward: an element stays in the tree until it is sent, by a call that does not wait. A forwarder that
+-- finds no room waits for that alone, and then sends what is the first by now: others may have read.
 
--- How forwarding ends with this answer of the tree: "done", "closed", or nil if it goes on. An element
--- stays at the front of the tree until it is sent.
-local function forwarded(self, root, tx, status, ...)
+-- How forwarding ends with an answer of the tree, sent with to:send or to:try_send: "done", "closed", or
+-- nil if it goes on; "full" if there is no room. What send raises is raised at `level`.
+local function handed(level, root, to, send, status, ...)
   if status == false then return "done" end
   if status == "also" then return "closed" end
-  if status == "timeout" then return nil end
-  node.give_back(root, table.pack(...))
-  local sent, why = deliver(self, root, tx, node.value(...))
-  if sent then node.pull(root) end
-  return why == "closed" and why or nil
+  if status ~= true then return nil end
+  local element = table.pack(...)
+  local ok, sent, why = pcall(send, to, node.value(...))
+  if ok and sent then return nil end
+  node.give_back(root, element)
+  if not ok then check.results(level, false, sent) end
+  return why
+end
+
+-- Waits for room in a channel that gives permits for it.
+local function hand_on_with_permit(self, root, tx)
+  local seat <close> = wait.sit(root, self, 4) -- luacheck: ignore 211
+  local which, permit, why = wait.select({ root.kick, tx }, nil, 4)
+  if which == 1 then return nil end -- the handle was moved or dropped
+  if not permit then return why end
+  local unused <close> = permit -- luacheck: ignore 211
+  wait.check(self, root, 4)
+  return (handed(4, root, permit, permit.send, node.poll(root)))
+end
+
+local sending_meta = {
+  __close = function(sending)
+    local told = sending.root.sending
+    sending.root.sending = nil
+    told:notify_waiters()
+  end,
+}
+
+-- A broadcast has no permits: the first element is kept for it until there is room.
+local function hand_on_kept(self, root, tx)
+  local seat <close> = wait.sit(root, self, 4) -- luacheck: ignore 211
+  local front = root.front
+  if not front then return nil end -- taken before we could wait
+  local element = front[#front]
+  local v = node.value(table.unpack(element, 1, element.n))
+  root.sending = weir.notify()
+  local sending <close> = setmetatable({ root = root }, sending_meta) -- luacheck: ignore 211
+  local which, sent, why = wait.select({ root.kick, { tx, v } }, nil, 4)
+  if which == 1 then return nil end
+  if sent then node.drop_front(root) end
+  return why
 end
 
 local function check_sender(tx)
   local kind = weir.type(tx)
   local open_kind = kind and kind:gsub("^closed ", "")
-  if not (waiting_senders[open_kind] or senders[open_kind]) then
+  if not senders[open_kind] then
     local what = "sender of an mpsc, mpmc, broadcast or watch"
     error(("bad argument #1 to 'forward' (%s expected, got %s)"):format(what, check.kind_of(tx)), 3)
   end
@@ -139,9 +167,12 @@ end
 function methods.forward(self, tx)
   local closed = check_sender(tx)
   local root = state(self, KIND)
+  local send = tx.try_send or tx.send -- (what a watch is sent replaces what it has)
+  local hand_on = tx.reserve and hand_on_with_permit or hand_on_kept
   local ending
   repeat
-    ending = forwarded(self, root, tx, advance(self, root, nil, closed))
+    ending = handed(3, root, tx, send, advance(self, root, nil, closed))
+    if ending == "full" then ending = hand_on(self, root, tx) end
   until ending
   if ending == "closed" then return nil, "closed" end
   return true

@@ -176,12 +176,19 @@ for _, name in ipairs { "buffered", "buffer_unordered" } do
   end
 end
 
--- What a chunker has gathered of its next chunk, and its source as a stream again.
+-- What a chunker has gathered and not given, chunks that were put back among it, and its source as a stream
+-- again.
 function methods.into_remainder(self)
   local root = state(self, KIND)
   if not root.size then error("only a stream made by s:chunks() or s:chunks_timeout() has a remainder", 2) end
   root = taken(self, "into_remainder")
-  local part, source = root.part or {}, root.source
+  local part, rest, source = {}, root.part or {}, root.source
+  while root.front or root.gathered do
+    local _, chunk = node.pull(root)
+    if not chunk then break end -- it is being sent
+    table.move(chunk, 1, #chunk, #part + 1, part)
+  end
+  table.move(rest, 1, #rest, #part + 1, part)
   root.part, root.source = nil, nil
   source = source or { ended = true }
   source.owner = root.owner

@@ -12,7 +12,9 @@
 --     cut short between two polls has lost nothing
 -- N2  a node that answered false is ended: it has let go of its sources and is never polled again
 --     (but a map of streams, which can be filled anew: `reopens`)
--- N3  elements given back (`front`) come before everything else, in their order
+-- N3  elements given back (`front`) come before everything else, in their order; while the first of them
+--     is being sent (`sending`) there is no other to be had. What a consumer has gathered and not handed on
+--     yet (`gathered`) goes to the front when anybody else asks for an element
 -- N4  a node has one parent: whoever takes a stream over takes the whole tree
 -- N5  elements that are messages of a channel with one receiver each (`messages`) and die in the tree
 --     drop the handles in them, as they would have in the channel
@@ -57,8 +59,26 @@ local function discard_front(front)
   for i = 1, front and #front or 0 do node.discard(front[i]) end
 end
 
+-- Puts a packed element back to the front of the node.
+function node.give_back(self, element)
+  local front = self.front or {}
+  front[#front + 1] = element -- the first to come is the last of the list
+  self.front = front
+end
+
+-- Puts back what a consumer of the node has gathered: { list of elements as one value, those that are
+-- packed }. The consumer finds its list empty.
+function node.ungather(self)
+  local list, packs = self.gathered.list, self.gathered.packs
+  for i = #list, 1, -1 do
+    node.give_back(self, packs[list[i]] and list[i] or table.pack(list[i]))
+  end
+  self.gathered.list, self.gathered.packs, self.gathered = {}, {}, nil
+end
+
 -- Lets go of everything the node stands on, and of the elements in it. Idempotent; never waits.
 function node.release(self)
+  if self.gathered then node.ungather(self) end
   local source, other, release, front = self.source, self.other, self.release, self.front
   self.ended, self.front = true, nil
   self.source, self.other, self.release = nil, nil, nil
@@ -83,7 +103,11 @@ end
 -- The node's next answer. The one way in which nodes ask each other.
 function node.pull(self)
   if not self then return false end -- released by a function that a poll further out runs
-  if self.front then return take_front(self) end
+  if self.gathered then node.ungather(self) end
+  if self.front then
+    if self.sending then return nil end
+    return take_front(self)
+  end
   if self.ended then return false end
   if self.leaf then
     self.starved = fuel == 0
@@ -105,14 +129,26 @@ local function poll(root)
   return refuel(rest, pull(root))
 end
 
--- Asks the tree under root once. Functions of the user that run meanwhile cannot wait.
-function node.poll(root)
-  return core.unyieldable(poll, root)
+local function regather(root, gathered, ...)
+  if #gathered.list > 0 then root.gathered = gathered end
+  return ...
+end
+
+-- Asks the tree under root once. Functions of the user that run meanwhile cannot wait. It is asked for the
+-- consumer whose `gathered` stays as it is, if one is given.
+function node.poll(root, gathered)
+  if not gathered or root.gathered ~= gathered then return core.unyieldable(poll, root) end
+  root.gathered = nil
+  return regather(root, gathered, core.unyieldable(poll, root))
 end
 
 -- Appends to `branches` what the node waits for, as branches of a select. True if it ran out of
 -- fuel, so that it may have an element without anything happening first.
 function node.leaves(self, branches)
+  if self.sending then
+    branches[#branches + 1] = self.sending
+    return false
+  end
   if self.ended then return false end
   if self.leaves then return self:leaves(branches) end
   if self.leaf then
@@ -127,16 +163,14 @@ function node.ready(awaitable)
   return { awaitable, core.READY }
 end
 
--- Puts a packed element back to the front of the node.
-function node.give_back(self, element)
-  local front = self.front or {}
-  front[#front + 1] = element -- the first to come is the last of the list
-  self.front = front
+-- Takes the first of the elements given back, which was sent.
+function node.drop_front(self)
+  if self.front then take_front(self) end
 end
 
 -- Whether the node has no element left, as far as is known without asking its source.
 function node.is_terminated(self)
-  if self.front then return false end
+  if self.front or self.gathered then return false end
   if self.ended then return true end
   return self.through and node.is_terminated(self.source) or false
 end

@@ -124,14 +124,18 @@ local function flattened(list)
   return branches, plain, starved
 end
 
+-- Whether one of the seats had to be waited for, so that its stream may have an answer by now.
 local function sit_all(seats, list, branches)
+  local waited = false
   for _, e in ipairs(list) do
     if e.handle and not seats[e.root] then
-      seats[#seats + 1] = wait.sit(e.root, e.handle, 5)
-      seats[e.root] = true
+      local seat, again = wait.sit(e.root, e.handle, 5)
+      seats[#seats + 1], seats[e.root] = seat, true
+      waited = waited or again
       branches[#branches + 1] = e.root.kick
     end
   end
+  return waited
 end
 
 local function taken(plain, which, ...)
@@ -149,7 +153,7 @@ local function wait_once(list, deadline)
     return nil, remaining == 0 and "timeout" or "again"
   end
   local seats <close> = setmetatable({}, leave_all)
-  sit_all(seats, list, branches)
+  if sit_all(seats, list, branches) then return nil, remaining == 0 and "timeout" or "again" end
   local named = wait.named
   return taken(plain, check.results(4, named("select", pcall(weir.select_biased, branches, remaining))))
 end

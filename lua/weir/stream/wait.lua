@@ -32,19 +32,23 @@ end
 
 local seat_meta = { __close = leave }
 
--- Takes the one seat of a waiter; closing what it returns leaves it.
+-- Takes the one seat of a waiter; closing what it returns leaves it. True as the second result if it had to
+-- be waited for, so that the tree may have an answer by now.
 function wait.sit(root, handle, level)
+  local waited = false
   while root.waiting do
     if weir.type(root.waiting) == root.kind then
       error("another task waits on this stream: a stream has one reader at a time", level + 1)
     end
     root.kick:notify_one() -- it waits on a handle that was moved: it leaves in its next turn
     weir.yield()
+    waited = true
   end
+  if waited then wait.check(handle, root, level + 1) end
   root.kick = root.kick or weir.notify()
   root.seat = root.seat or setmetatable({ root = root }, seat_meta)
   root.waiting = handle
-  return root.seat
+  return root.seat, waited
 end
 
 -- Gives way to the other tasks, where Lua can.
@@ -83,7 +87,8 @@ local function park(handle, root, deadline, also)
     return not is_over(deadline)
   end
   if deadline == AT_ONCE then return false end
-  local seat <close> = wait.sit(root, handle, 4) -- luacheck: ignore 211
+  local seat <close>, waited = wait.sit(root, handle, 4) -- luacheck: ignore 211
+  if waited then return true end
   branches[1] = root.kick
   local which = wait.select(branches, deadline, 4)
   wait.check(handle, root, 4)
@@ -91,22 +96,23 @@ local function park(handle, root, deadline, also)
   return which ~= nil
 end
 
-local function settle(handle, root, deadline, also, status, ...)
+local function settle(handle, root, deadline, also, gathered, status, ...)
   if status ~= nil then return status, ... end
   local woken = park(handle, root, deadline, also)
   if woken ~= true then return woken or nil end
-  return settle(handle, root, deadline, also, node.poll(root))
+  return settle(handle, root, deadline, also, gathered, node.poll(root, gathered))
 end
 
 -- The next answer of the tree, waiting for it if need be: true and the element's values, false at the
 -- end, "timeout" for a gap, nil if the deadline is over, "also" if the awaitable `also` came first.
--- Called by a method; what it raises is at the line of the method's caller.
-function wait.advance(handle, root, deadline, also)
+-- Called by a method; what it raises is at the line of the method's caller. `gathered` is that of the
+-- consumer that asks, if it has one.
+function wait.advance(handle, root, deadline, also, gathered)
   if deadline ~= AT_ONCE then
     core.coop()
     wait.check(handle, root, 3)
   end
-  return settle(handle, root, deadline, also, node.poll(root))
+  return settle(handle, root, deadline, also, gathered, node.poll(root, gathered))
 end
 
 return wait
