@@ -191,7 +191,9 @@ static void reservation_wake (weir_Parking *p) {
 /* tx:reservation() -> a Reservation; takes its place in line now */
 int weirL_sender_reservation (lua_State *L) {
   Mpsc *c = (Mpsc *)weirL_sender(L)->end;
-  Reservation *r = (Reservation *)lua_newuserdatauv(L, sizeof(Reservation), 1);
+  Reservation *r;
+  lua_getiuservalue(L, 1, 1);                   /* channel: a finalizer may drop the sender */
+  r = (Reservation *)lua_newuserdatauv(L, sizeof(Reservation), 1);
   r->o.tag = 0;
   r->o.waits = 0;
   r->c = c;
@@ -200,7 +202,7 @@ int weirL_sender_reservation (lua_State *L) {
   r->parking.won = NULL;
   r->parking.nbranch = 0;
   weir_list_init(&r->line);
-  lua_getiuservalue(L, 1, 1);
+  lua_pushvalue(L, -2);
   lua_setiuservalue(L, -2, 1);
   weirL_handle_own(L, c->S, weirL_handle_new(L, c->S, MPSC_RESERVATION, -1, r), -1);
   c->k.senders++;
@@ -223,7 +225,8 @@ static Reservation *reservation_at (lua_State *L, int i) {
 }
 
 static int reservation_poll (lua_State *L, int i, weir_Waiter *won) {
-  Reservation *r = reservation_at(L, i);
+  Handle *h = (Handle *)lua_touserdata(L, i);
+  Reservation *r = (Reservation *)h->end;
   Mpsc *c = r->c;
   Permit *p;
   (void)won;
@@ -232,10 +235,11 @@ static int reservation_poll (lua_State *L, int i, weir_Waiter *won) {
   lua_getiuservalue(L, i, 1);
   lua_getiuservalue(L, -1, 1);
   p = (Permit *)weirL_handle_new(L, c->S, MPSC_PERMIT, -1, c);
-  if (!r->waiter.owns) return weirL_reason(L, "closed");  /* a finalizer was here */
+  weirL_handle_check(L, i, MPSC_RESERVATION);   /* a finalizer was here? */
   p->n = weir_permits_take(&r->waiter);
   weirL_handle_own(L, c->S, &p->h, -1);
-  weirL_handle_drop(L, c->S, (Handle *)lua_touserdata(L, i), i);
+  weirL_handle_drop(L, c->S, h, i);
+  h->u.spent.how = SPENT_YIELDED;
   return 1;
 }
 
@@ -253,9 +257,11 @@ const Op weirL_reservation_op = {"reserve", reservation_poll, reservation_ready,
 
 /* r:wait([timeout]) -> its Permit / nil, "closed" / nil, "timeout" */
 static int reservation_wait (lua_State *L) {
-  weirL_handle_check(L, 1, MPSC_RESERVATION);
-  return weirL_await(L, reservation_at(L, 1)->c->S, &weirL_reservation_op, 2,
-                     reservation_wait);
+  const Handle *h = (Handle *)weirL_handle_check(L, 1, MPSC_RESERVATION);
+  const Reservation *r = (Reservation *)h->end;
+  if (r->parking.parked && weirL_optseconds(L, 2) != 0)
+    weirL_may_wait(L, r->c->S, "wait");         /* (the operation is 'reserve', by a name of its own) */
+  return weirL_await(L, r->c->S, &weirL_reservation_op, 2, reservation_wait);
 }
 
 void weirL_reservation_drop (lua_State *L, Scheduler *S, Handle *h, int i) {

@@ -93,6 +93,7 @@ describe("a finalizer that meddles with what is in use", function()
     permit = "may release the permit that is sending",
     move = "may drop the handle that is being moved",
     clone = "may drop the sender that is being cloned, which closes its channel",
+    reservation = "may drop the sender by which a place is being reserved, the last that holds its channel",
     answer = "may answer through the oneshot that is being answered",
     spawn = "may spawn tasks while one is spawned",
   } do

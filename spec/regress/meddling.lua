@@ -83,6 +83,20 @@ function cases.spawn()
   assert(spawned > 0)
 end
 
+function cases.reservation()
+  meddled(function()
+    local tx, rx = weir.mpsc(1)
+    rx:drop()
+    return { tx = tx }
+  end, function(thing) thing.tx:drop() end, function(thing)
+    local ok, reservation = pcall(thing.tx.reservation, thing.tx)
+    thing.tx:drop()
+    collectgarbage()
+    if ok then assert(select(2, reservation:wait(0)) == "closed")
+    else assert(reservation:find "closed") end
+  end)
+end
+
 -- A set of n members that have ended.
 local function ended_set(n)
   local set = weir.join_set()
