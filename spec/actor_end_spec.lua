@@ -356,6 +356,120 @@ describe("an error that is not a string", function()
   end))
 end)
 
+describe("an error in a <close> variable", function()
+  local function closing(f) return setmetatable({}, { __close = f }) end
+
+  -- Holds a value with this __close, and waits or fails.
+  local Holder = {}
+  function Holder.hold(_, f) local _ <close> = closing(f) weir.sleep(1000) end
+  function Holder.fail(_, f, err) local _ <close> = closing(f) error(err, 0) end
+
+  local function holding(f)
+    local ref = actor.spawn(Holder, { capacity = 1 })
+    ref:cast("hold", f)
+    settle()
+    return ref
+  end
+
+  it("of an actor that is killed is what join, monitor and weir.on_error tell", failing(function(seen)
+    local err = {}
+    local ref = holding(function() error(err) end)
+    local told = ref:monitor()
+    ref:kill()
+    local ok, joined, traceback = ref:join()
+    assert.is_false(ok)
+    assert.equal(err, joined)
+    assert.equal("string", type(traceback))
+    local how, sent = told:recv()
+    assert.equal("failed", how)
+    assert.equal(err, sent)
+    assert.equal(err, seen[1].err)
+  end))
+
+  it("of a supervised actor that is killed is told to on_failure", failing(function()
+    local told
+    local sup <close> = actor.supervise {
+      on_failure = function(_, err) told = err end,
+      children = { { name = "holder", behaviour = Holder, capacity = 1 } },
+    }
+    local ref = sup:child "holder"
+    ref:cast("hold", function() error("no disk", 0) end)
+    settle()
+    ref:kill()
+    settle()
+    assert.equal("no disk", told)
+  end))
+
+  it("that waits when the actor is killed says that it cannot", failing(function()
+    local ref = holding(function() weir.sleep(1) end)
+    ref:kill()
+    local ok, err = ref:join()
+    assert.is_false(ok)
+    assert.matches("<close> handler must not wait", err)
+  end))
+
+  it("does not hide the error of the handler from it", failing(function()
+    local given
+    local ref = actor.spawn(Holder, { capacity = 1 })
+    local err = {}
+    ref:cast("fail", function(_, e) given = e end, err)
+    ref:join()
+    assert.equal(err, given)
+  end))
+
+  it("that is the handler's own again comes with the place where the handler raised it", failing(function()
+    local ref = actor.spawn(Holder, { capacity = 1 })
+    ref:cast("fail", function(_, err) error(err, 0) end, "oops")
+    local ok, err, traceback = ref:join()
+    assert.is_false(ok)
+    assert.equal("oops", err)
+    assert.no.matches("metamethod 'close'", traceback)
+  end))
+end)
+
+describe("what has already happened to an actor", function()
+  local function gives_way(ask)
+    return paused(function()
+      local others = 0
+      later(function()
+        while true do
+          others = others + 1
+          weir.yield()
+        end
+      end)
+      ask()                                   -- until it has happened
+      local before = others
+      for _ = 1, 1000 do ask() end
+      assert.is_true(others > before)
+    end)
+  end
+
+  local function ended()
+    local ref = actor.spawn({}, { capacity = 1 })
+    return function() return ref:stop() end, function() return ref:join() end
+  end
+
+  it("keeps no loop of ready from giving way", function()
+    local ref
+    gives_way(function()
+      ref = ref or actor.spawn({}, { capacity = 1 })
+      assert.is_true(ref:ready())
+    end)()
+  end)
+
+  it("keeps no loop of join from giving way", function()
+    local stop, join = ended()
+    gives_way(function()
+      stop()
+      assert.is_true(join())
+    end)()
+  end)
+
+  it("keeps no loop of stop from giving way", function()
+    gives_way((ended()))()
+  end)
+end)
+
 describe("references", function()
   it("keep the actor alive: when the last is dropped it ends, after what is queued", paused(function()
     local log = {}

@@ -97,17 +97,17 @@ local function handle(life, name, reply, ...)
   respond(life, life.cell.behaviour[name](life.self, ...))
 end
 
--- Until the mailbox is closed and empty, or a handler fails.
+-- Until the mailbox is closed and empty, or a handler fails: returns that failure.
 local function serve(life)
   local rx = life.rx
   while true do
     local msg = rx:recv()
-    if msg == nil then return true end
+    if msg == nil then return nil end
     if life.discarding then
       message.discard(msg)
     elseif message.is_whole(msg) then
-      local ok, failure = xpcall(handle, describe, life, msg[1], message.open(msg))
-      if not ok then return false, failure end
+      local ok, err = xpcall(handle, describe, life, msg[1], message.open(msg))
+      if not ok then return outcome.failure(err) end
     end
   end
 end
@@ -153,32 +153,38 @@ local function finish(life, failure)
   if not heard then error(outcome.report(life), 0) end
 end
 
--- `ready` false: there are no arguments but a failure, since they could not be made.
+-- The failure of `init`, or of making its arguments (then `ready` is false, and it is the only one).
+local function initialise(life, ready, ...)
+  if not ready then return (...) end
+  local init = life.cell.behaviour.init
+  if init then
+    local ok, err = xpcall(init, describe, life.self, ...)
+    if not ok then return outcome.failure(err) end
+  end
+  life.initialised = true
+  return nil
+end
+
 local function live(life, ready, ...)
   local _ending <close> = life
   local c = life.cell
   life.started, c.started = true, true
-  local behaviour = c.behaviour
-  local self = setmetatable({}, metatable_of(behaviour))
+  local self = setmetatable({}, metatable_of(c.behaviour))
   lives[self] = life
   life.self = self
-  local ok, failure = ready, ...
-  if ready and behaviour.init then ok, failure = xpcall(behaviour.init, describe, self, ...) end
-  if ok then
-    life.initialised = true
+  local failure = initialise(life, ready, ...)
+  if not failure then
     c:announce()
-    ok, failure = serve(life)
+    failure = serve(life)
   end
-  finish(life, not ok and outcome.failure(failure) or nil)
+  finish(life, failure)
 end
 
 -- However the task ended. Runs in its last moment, or in `kill` if there was no first one.
 function Life:__close(err)
   local c = self.cell
   self.rx:drop()
-  if not self.how then
-    self.how, self.err, self.traceback = err ~= nil and "failed" or "aborted", err, ""
-  end
+  if not self.how then outcome.cut_short(self, err) end
   c.task = nil
   if c.owner then c.owner:child_ended(c.seat, self) else c:retire(self) end
 end
@@ -217,8 +223,8 @@ end
 --- Starts a life with arguments made for it. If that fails, so does the life.
 function Cell:begin(arguments)
   local function start() self:start(true, arguments()) end
-  local ok, failure = xpcall(start, describe)
-  if not ok then self:start(false, failure) end
+  local ok, err = xpcall(start, describe)
+  if not ok then self:start(false, outcome.failure(err)) end
 end
 
 --- Closes the mailbox if nobody reads it now.
@@ -226,6 +232,11 @@ function Cell:shut()
   if not self.is_open then return end
   self.rx:drop()
   self.is_open = false
+end
+
+--- Whether it has no life.
+function Cell:is_down()
+  return self.task == nil
 end
 
 --- Called when `init` has returned.
@@ -259,6 +270,7 @@ end
 
 --- A life that was aborted before its first step (its run ended) could not say so itself.
 function Cell:refresh()
+  if self.owner then self.owner:refresh() end
   local task, life = self.task, self.life
   if task and not life.started and task:is_finished() then Life.__close(life) end
 end
@@ -271,11 +283,23 @@ function Cell:retire(life)
   outcome.settle(self, life)
 end
 
---- Whether `task` is one of those that their supervisor is about to stop, to start them again together
---- with this actor: to wait for its next life would be to wait for itself.
+local function is_below(unit, supervisor)
+  while unit do
+    if unit.owner == supervisor then return true end
+    unit = unit.owner
+  end
+  return false
+end
+
+--- Whether `task` is one of those (or below one of those) that a supervisor above this actor too is about to
+--- stop, to start them again together with it: to wait for its next life would be to wait for itself.
 function Cell:is_left_by(task)
   local other = task and by_task[task]
-  return other ~= nil and other.owner == self.owner and other.leaving == true
+  while other and other.owner do
+    if other.leaving and is_below(self, other.owner) then return true end
+    other = other.owner
+  end
+  return false
 end
 
 return cell

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- How an actor or a supervisor ended for good, and who is told.
+-- How an actor or a supervisor ended for good (or one life of a supervisor), and who is told.
 --
 -- An object `o` with an outcome has these fields:
 --   o.ended      nil while it may still serve; then { how, err, traceback, results }
@@ -10,10 +10,17 @@
 
 local weir = require "weir"
 
+local current = weir.current
+
 local outcome = {}
 
--- What `error` gave, with the traceback taken where it was raised.
-local Failure = { __name = "weir.actor.Failure" }
+-- What has happened already is not waited for, but a task that asks for it in a loop must give way at times
+-- all the same: it asks this.
+local happened = weir.once()
+happened:set(true)
+
+-- task -> { err, traceback }: the error that goes through it now, with the place where it was raised.
+local raised = setmetatable({}, { __mode = "k" })
 
 -- Without the frames that every handler has above it: what called it, xpcall, and the actor's loop.
 local function trimmed(traceback)
@@ -22,16 +29,25 @@ local function trimmed(traceback)
   return (traceback:sub(1, cut - 1):gsub("\n[^\n]*weir[/\\]actor[/\\]cell%.lua:%d+: in [^\n]*$", ""))
 end
 
---- A message handler for xpcall.
+--- A message handler for xpcall, in a task. It leaves the error as it is, since `<close>` variables on the
+--- way are given it; one of them may raise it again, and the first place is the one that tells.
 function outcome.describe(err)
-  return setmetatable({ err = err, traceback = trimmed(debug.traceback(nil, 2)) }, Failure)
+  local task = current()
+  local known = raised[task]
+  if not (known and rawequal(known.err, err)) then
+    raised[task] = { err = err, traceback = trimmed(debug.traceback(nil, 2)) }
+  end
+  return err
 end
 
---- What xpcall gave after `false`: normally what `describe` made; a bare value when Lua could not
---- call it (no memory, no C stack).
-function outcome.failure(value)
-  if getmetatable(value) == Failure then return value end
-  return { err = value, traceback = "" }
+--- An error that has arrived in this task, with its traceback: empty when Lua could not call `describe`
+--- (no memory, no C stack).
+function outcome.failure(err)
+  local task = current()
+  local known = raised[task]
+  raised[task] = nil
+  if known and rawequal(known.err, err) then return known end
+  return { err = err, traceback = "" }
 end
 
 local function tell(tx, ended)
@@ -99,9 +115,17 @@ function outcome.verdict(ended)
   return true, table.unpack(results, 1, results.n)
 end
 
+--- The verdict of a life that has ended, or of an outcome.
+function outcome.known(ended, seconds)
+  happened:wait(seconds)
+  return outcome.verdict(ended)
+end
+
 --- Waits for the end of `o`: the verdict, or nil, "timeout".
 function outcome.join(o, seconds)
-  if not o.ended then
+  if o.ended then
+    happened:wait(seconds)
+  else
     local rx <close> = outcome.monitor(o)
     local how, why = rx:recv(seconds)
     if how == nil then return nil, why end
@@ -111,13 +135,26 @@ end
 
 --- Waits until `o` has started: true, or what `join` says if it ended first, or nil, "timeout".
 function outcome.ready(o, seconds)
-  if not (o.is_ready or o.ended) then
+  if o.is_ready or o.ended then
+    happened:wait(seconds)
+  else
     o.latch = o.latch or weir.once()
     local done, why = o.latch:wait(seconds)
     if not done then return nil, why end
   end
   if o.is_ready then return true end
   return outcome.verdict(o.ended)
+end
+
+--- How a life ended that did not come to its end in order: it was aborted, unless a `<close>` variable then
+--- raised an error.
+function outcome.cut_short(life, err)
+  if err == nil then
+    life.how, life.traceback = "aborted", ""
+    return
+  end
+  local failure = outcome.failure(err)
+  life.how, life.err, life.traceback = "failed", failure.err, failure.traceback
 end
 
 --- The error object that a task ends with when nobody else was told: the words with the place

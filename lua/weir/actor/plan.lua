@@ -160,19 +160,28 @@ local function add_original(self, spec, level)
   return child
 end
 
--- Names are given when the whole table has been found in order, all or none. Returns a name that is
--- taken, if one is.
-local function enrol(self, given)
-  for _, child in ipairs(self.members) do
+-- Gives the actors among these children, and below them, their names; returns one that is taken, if one is.
+local function enrol(children, given)
+  for _, child in ipairs(children) do
     local name = child.spec.register
     if child.unit.members then
-      local taken = enrol(child.unit, given)
+      local taken = enrol(child.unit.members, given)
       if taken then return taken end
     elseif name then
       if not registry.add(name, child.unit) then return name end
       given[#given + 1] = name
     end
   end
+end
+
+--- Names are given when the whole table has been found in order, all or none: nil, or one that is taken.
+function plan.enrol(children)
+  local given = {}
+  local taken = enrol(children, given)
+  if taken then
+    for _, name in ipairs(given) do registry.remove(name) end
+  end
+  return taken
 end
 
 --- Puts the children of its table back that have ended for good, in their old places.
@@ -185,14 +194,25 @@ function Supervisor:restore()
     if child then
       plan.add(self, child)
     else
-      child = add_original(self, spec, 2)
-      if spec.register then registry.add(spec.register, child.unit) end
+      enrol({ add_original(self, spec, 2) }, {})        -- a name that is taken by now is done without
     end
+  end
+end
+
+-- A table that stands somewhere in itself would be read for ever.
+local function check_cycle(options, owner, seat, level)
+  local above = owner
+  while above do
+    if above.options == options then
+      error(("supervise: the table of the supervisor '%s' contains itself"):format(seat.name), level + 1)
+    end
+    above = above.owner
   end
 end
 
 function new_supervisor(options, name, owner, seat, level)
   local fname = "supervise"
+  check_cycle(options, owner, seat, level + 1)
   check.fields(options, FIELDS, fname, level + 1)
   check.seconds_field(options, "shutdown", fname, level + 1)
   check.seconds_field(options, "period", fname, level + 1)
@@ -209,8 +229,9 @@ function new_supervisor(options, name, owner, seat, level)
     on_failure = optional(options, "on_failure", "function", fname, level + 1),
     backoff = read_backoff(options.backoff, fname, level + 1),
     intensity = intensity, period = options.period or 5, shutdown = options.shutdown or 5,
-    members = {}, by_name = {}, specs = children, queue = {}, failures = {}, serial = 0, restarts = 0,
-    bell = weir.notify(), owner = owner, seat = seat, is_open = true,
+    options = options, specs = children, members = {}, by_name = {}, queue = {}, failures = {},
+    serial = 0, restarts = 0, bell = weir.notify(), owner = owner, seat = seat,
+    is_open = true, concluded = true,
   }, Supervisor)
   for _, spec in ipairs(children) do add_original(self, spec, level + 1) end
   return self
@@ -218,12 +239,9 @@ end
 
 --- A supervisor of its own, from the table of actor.supervise.
 function plan.supervisor(options, level)
-  local self, given = new_supervisor(options, "supervisor", nil, nil, level + 1), {}
-  local taken = enrol(self, given)
-  if taken then
-    for _, name in ipairs(given) do registry.remove(name) end
-    error(("supervise: the name '%s' is taken"):format(taken), level + 1)
-  end
+  local self = new_supervisor(options, "supervisor", nil, nil, level + 1)
+  local taken = plan.enrol(self.members)
+  if taken then error(("supervise: the name '%s' is taken"):format(taken), level + 1) end
   return self
 end
 

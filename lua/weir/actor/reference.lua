@@ -183,7 +183,7 @@ local function wait_down(cell, seconds)
     local ok, why = task:join(seconds)
     if ok == nil then return nil, why end
   end
-  if life and life.how then return outcome.verdict(life) end
+  if life and life.how then return outcome.known(life, seconds) end
   return true                       -- under a supervisor that has not started it yet
 end
 

@@ -5,7 +5,6 @@ local check = require "weir.actor.check"
 local outcome = require "weir.actor.outcome"
 local plan = require "weir.actor.plan"
 local reference = require "weir.actor.reference"
-local registry = require "weir.actor.registry"
 local Supervisor = require("weir.actor.supervisor").Supervisor
 
 -- Handle { core }: the supervisor itself runs in its task whether anybody holds a Handle or not.
@@ -56,7 +55,7 @@ function Handle:start_child(spec)
   local child = plan.child(core, spec, 2)
   if is_over(core) then return nil, "closed" end
   if core.by_name[child.name] then return nil, "full" end
-  if spec.register and not registry.add(spec.register, child.unit) then return nil, "full" end
+  if plan.enrol { child } then return nil, "full" end
   child.added = true
   plan.add(core, child)
   core.bell:notify_one()
@@ -76,15 +75,15 @@ function Handle:stop_child(name, seconds)
   return true
 end
 
---- Ends all children in reverse order, then the supervisor, and waits for that.
+--- Ends all children in reverse order, then this life of the supervisor, and waits for that.
 function Handle:stop(seconds)
   check.seconds(seconds, 1, "stop", 2)
   local core = core_of(self)
-  if not core.ended then
+  if not core:is_down() then
     if seconds ~= 0 then check.task("supervisor:stop", 2) end
     core:ask_stop(true)
   end
-  return outcome.join(core, seconds)
+  return core:wait_down(seconds)
 end
 
 --- Aborts the supervisor and all that it watches over. Does not wait.

@@ -11,8 +11,11 @@
 -- S1  child_ended and child_ready run in the child's task, wait for nothing and only take notes;
 --     all decisions are made in the supervisor's own task, one after the other
 -- S2  the queue holds a child once for its end and once for a wish to stop it, so it needs no limit
--- S3  a supervisor has not ended before every child has
--- S4  a reference to a child leads to an open mailbox while its supervisor means to start it again
+-- S3  a life of a supervisor has not ended before its task and the lives of all its children have; only then
+--     (concluded) is anybody told, or a child parted with
+-- S4  a reference to a child that is down leads to an open mailbox while its supervisor means to start it
+--     again, in this life or in its own next one; `wants` is where that is known
+-- S5  what was asked of a life and found no time in it (dismissed) holds for the next
 
 local weir = require "weir"
 local backoff = require "weir.actor.backoff"
@@ -45,37 +48,62 @@ local function group(self, child)
   return 1, #self.members
 end
 
--- These will be stopped in a moment, and must not wait for one that starts again only after that. What is
--- sent to those of them that come again waits for their next lives from now on.
-local function mark_leaving(self, first, last, child)
+-- These will be stopped in a moment, and must not wait for one that starts again only after that. Unless
+-- they are to drain, what is sent to those of them that come again waits for their next lives from now on.
+local function mark_leaving(self, first, last, child, drain)
   for i = first, last do
     local other = self.members[i]
     if other ~= child then
       other.unit.leaving = true
-      if returns(other, "failed") then other.unit:reopen() end
+      if not drain and returns(other, "failed") then other.unit:reopen() end
     end
   end
+end
+
+local wants
+
+-- Whether the supervisor of this supervisor, which is ending, means to start it again.
+local function comes_again(self)
+  local owner = self.owner
+  return owner ~= nil and wants(owner, self.seat, self.life.how or self.closing or "aborted")
+end
+
+-- Whether a child whose life ends with `how` is to be started again, by all that is known now.
+function wants(self, child, how)
+  if self.closing or not self.task then                 -- then with its supervisor, or not at all
+    return not (child.dismissed or child.added) and comes_again(self)
+  end
+  return returns(child, child.state == "stopping" and "failed" or how)
+end
+
+-- A child ended by itself. If it takes others down with it that is settled now, whatever is asked later:
+-- what is sent to them waits for their next lives already.
+local function ended_by_itself(self, child, again)
+  child.state, child.takes_group = "ended", false
+  self.queue[#self.queue + 1] = child
+  if not again or self.closing then return end
+  local first, last = group(self, child)
+  child.takes_group = first < last
+  mark_leaving(self, first, last, child)
 end
 
 --- The end of a child's life, told by its task (or by kill).
 function Supervisor:child_ended(child, life)
   if self.starting == child then self.starting = nil end
   child.life = life
-  if not self.task then return self:conclude() end      -- killed: nobody decides any more
-  local again = returns(child, life.how) and not self.closing and child.state ~= "stopping"
+  local again = wants(self, child, life.how)
+  if again then child.unit:open() end
+  if not self.task then                                 -- killed: nobody decides any more
+    child.state = "down"
+    return self:conclude()
+  end
   if life.how == "failed" and self.on_failure then
     self.failures[#self.failures + 1] = { child.name, life.err, life.traceback, again }
   end
   if child.state == "stopping" then
     child.state, child.due = "down", math.huge
   else
-    child.state = "ended"
-    self.queue[#self.queue + 1] = child
-    if again then
-      child.unit:open()
-      local first, last = group(self, child)
-      mark_leaving(self, first, last, child)
-    end
+    ended_by_itself(self, child, again)
   end
   self.bell:notify_one()
 end
@@ -200,17 +228,18 @@ local function regroup(self, child)
   bring_down_range(self, first, last, false)
   for i = last, first, -1 do
     local other = self.members[i]
-    if other ~= child and not comes_back(other) then
-      part(self, other)                       -- temporary: goes with the group
+    if not comes_back(other) then
+      part(self, other)                       -- temporary, or dismissed: goes with the group
     else
       other.state, other.due = "down", due
+      other.unit:open()
     end
   end
 end
 
 -- A child has ended by itself. Returns an error if that was once too often.
 local function judge(self, child)
-  if not returns(child, child.life.how) then return part(self, child) end
+  if not child.takes_group and not returns(child, child.life.how) then return part(self, child) end
   if too_often(self) then
     return { err = last_words(self, child), traceback = child.life.traceback or "" }
   end
@@ -226,8 +255,9 @@ end
 local function take(self)
   local child = table.remove(self.queue, 1)
   if not child or child.state == "gone" then return child end
-  if child.dismissed then return child, let_go(self, child) end
-  if child.state == "ended" then return child, judge(self, child) end
+  local ended = child.state == "ended"
+  if child.dismissed and not (ended and child.takes_group) then return child, let_go(self, child) end
+  if ended then return child, judge(self, child) end
   return child
 end
 
@@ -243,36 +273,29 @@ local function is_through(self, before)
   return #self.members < before and (self.auto_shutdown == "any" or #self.members == 0)
 end
 
--- Ends all children. If the supervisor itself comes again they will too; else those who wait for one
--- that is down would wait for nothing.
-local function shut_down(self, drain, again)
-  self.closing = true
-  if again then mark_leaving(self, 1, #self.members) else self:shut() end
+-- Ends all children, since this life will end with `how`. If the supervisor itself comes again they will
+-- too; else those who wait for one that is down would wait for nothing.
+local function shut_down(self, how, drain)
+  self.closing = how
+  if comes_again(self) then mark_leaving(self, 1, #self.members, nil, drain) else self:shut() end
   bring_down_range(self, 1, #self.members, drain)
   tell(self)
-end
-
--- Whether the supervisor of this supervisor means to start it again.
-local function comes_again(self, how)
-  local owner = self.owner
-  return owner ~= nil and not owner.closing and returns(self.seat, how)
 end
 
 -- The life of a supervisor: nothing when it was stopped, else why it failed.
 local function oversee(self)
   while true do
     tell(self)
-    if self.asked == "discard" then return shut_down(self, false, self.leaving) end
-    if self.asked then return shut_down(self, true) end
+    if self.asked then return shut_down(self, "stopped", self.asked == "drain") end
     local before = #self.members
     local child, failure = take(self)
     if failure then
-      shut_down(self, false, comes_again(self, "failed"))
+      shut_down(self, "failed", false)
       return failure
     end
-    if is_through(self, before) then return shut_down(self, true) end
+    if is_through(self, before) then return shut_down(self, "stopped", true) end
     if not child and not start_next(self) then
-      if not self.is_ready and all_started(self) then self:announce() end
+      if not self.announced and all_started(self) then self:announce() end
       wait(self)
     end
   end
@@ -282,12 +305,12 @@ local function live(life)
   local _ending <close> = life
   local self = life.supervisor
   life.started, self.started = true, true
-  local ok, failure = xpcall(oversee, outcome.describe, self)
+  local ok, failure = xpcall(oversee, outcome.describe, self)    -- its own, if it gave up
   if not ok then failure = outcome.failure(failure) end
   life.how = failure and "failed" or "stopped"
   if failure then
     life.err, life.traceback = failure.err, failure.traceback
-    local heard = outcome.is_watched(self) or self.owner and self.owner:hears()
+    local heard = outcome.is_watched(self) or outcome.is_watched(life) or self.owner and self.owner:hears()
     if not heard then error(outcome.report(failure), 0) end
   end
 end
@@ -295,29 +318,34 @@ end
 -- However the task ended: no child outlives it.
 function Life:__close(err)
   local sup = self.supervisor
-  if not self.how then
-    self.how, self.err, self.traceback = err ~= nil and "failed" or "aborted", err, ""
-  end
+  if not self.how then outcome.cut_short(self, err) end
   sup.task = nil
   local children = table.move(sup.members, 1, #sup.members, 1, {})
   for i = #children, 1, -1 do children[i].unit:kill() end
   sup:conclude()
 end
 
---- The end, once the task and every child have ended. Never waits.
+--- The end of a life, once the task and every child have ended. Never waits.
 function Supervisor:conclude()
   if self.concluded then return end
   for _, child in ipairs(self.members) do
-    if child.unit.task then return end
+    if not child.unit:is_down() then return end
   end
   self.concluded = true
-  if self.owner then return self.owner:child_ended(self.seat, self.life) end
-  self:retire(self.life)
+  local life = self.life
+  if self.owner then self.owner:child_ended(self.seat, life) else self:retire(life) end
+  outcome.settle(life, life)
 end
 
 -- What a supervisor is to its own supervisor: the same verbs that a cell has.
 
+--- No life, not even the last moments of one.
+function Supervisor:is_down()
+  return self.concluded
+end
+
 function Supervisor:announce()
+  self.announced = true
   outcome.announce(self)
   if self.owner then self.owner:child_ready(self.seat) end
 end
@@ -329,14 +357,15 @@ end
 
 --- Closes the mailboxes that nobody reads now.
 function Supervisor:shut()
+  self.is_open = false
   for _, child in ipairs(self.members) do child.unit:shut() end
 end
 
 function Supervisor:begin()
   self.life = setmetatable({ supervisor = self }, Life)
   self.queue, self.failures, self.history = {}, {}, {}
-  self.started, self.concluded, self.is_open = false, false, false
-  self.asked, self.closing, self.starting, self.is_ready, self.leaving = nil, nil, nil, nil, nil
+  self.started, self.concluded, self.is_open, self.announced = false, false, false, false
+  self.asked, self.closing, self.starting, self.leaving = nil, nil, nil, nil
   for _, child in ipairs(self.members) do
     child.state, child.due, child.tries = "down", 0, 0
   end
@@ -344,15 +373,24 @@ function Supervisor:begin()
   self.task:name(self.name)
 end
 
+--- Asks the present life to end.
 function Supervisor:ask_stop(drain)
+  if not self.task then return end
   self.asked = self.asked or (drain and "drain" or "discard")
   self.bell:notify_one()
 end
 
---- Asks for one child to be stopped for good.
+--- Waits for the end of the present life; what it ended with.
+function Supervisor:wait_down(seconds)
+  if not self.life then return true end                 -- its own supervisor has not started it yet
+  return outcome.join(self.life, seconds)
+end
+
+--- Asks for one child to be stopped for good. Between two lives there is nothing to wait for.
 function Supervisor:dismiss(child)
   if child.dismissed then return end
   child.dismissed = true
+  if self.concluded then return part(self, child) end
   self.queue[#self.queue + 1] = child
   self.bell:notify_one()
 end
@@ -360,23 +398,34 @@ end
 function Supervisor:kill()
   local task, life = self.task, self.life
   if not task then return end
+  self.asked = self.asked or "kill"                     -- refuses new children from now on
   task:abort()
   if not life.started then Life.__close(life) end
 end
 
 function Supervisor:refresh()
+  if self.owner then self.owner:refresh() end
   local task, life = self.task, self.life
   if task and not life.started and task:is_finished() then Life.__close(life) end
 end
 
---- Restarted by its own supervisor: the children of its table wait in open mailboxes again; those
---- that were added later are gone.
-function Supervisor:open()
+local function part_with(self, field)
   for i = #self.members, 1, -1 do
-    if self.members[i].added then part(self, self.members[i]) end
+    if self.members[i][field] then part(self, self.members[i]) end
   end
+end
+
+--- To be started again by its own supervisor: the children of its table wait in open mailboxes again,
+--- but for those that somebody still wants stopped; those that were added later are gone.
+function Supervisor:open()
+  if self.is_open then return end
+  part_with(self, "added")
   self:restore()
-  for _, child in ipairs(self.members) do child.unit:open() end
+  part_with(self, "dismissed")
+  for _, child in ipairs(self.members) do
+    child.state = "down"
+    child.unit:open()
+  end
   self.is_open, self.asked, self.closing = true, nil, nil
 end
 
