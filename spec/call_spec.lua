@@ -500,4 +500,31 @@ describe("mpsc.Sender:call", function()
     collectgarbage()
     assert.is_true(collectgarbage("count") - before < 32)
   end))
+
+  it("whose place came with its time's end is over all the same", in_task(function()
+    local tx, rx = weir.mpsc(1)
+    tx:send "fill"
+    local task = weir.spawn(function() return tx:call({}, 1) end)
+    weir.yield()
+    assert.equal("fill", rx:recv())
+    weir.advance(2)
+    assert.same({ true, nil, "timeout" }, { task:join(10) })
+  end))
+
+  it("whose answer does not fit on the stack ends with an error, and the task can wait on", in_task(function()
+    local big = {}
+    local tx, rx = weir.mpsc(1)
+    local other, inbox = weir.mpsc(1)
+    weir.spawn(function() rx:recv().reply:send(table.unpack(big, 1, 600000)) end)
+    local task = weir.spawn(function()
+      local function ask(...) return select("#", ...), pcall(tx.call, tx, {}) end
+      local _, ok, err = ask(table.unpack(big, 1, 450000))
+      assert(not ok and err:find "too many", err)
+      return inbox:recv()
+    end)
+    weir.sleep(1)
+    assert.equal("waiting", task:status())
+    other:send "later"
+    assert.same({ true, "later" }, { task:join() })
+  end))
 end)

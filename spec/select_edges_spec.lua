@@ -208,26 +208,26 @@ describe("weir.select over a table with names and numbers", function()
     end))
 
     it("waits for the named branch, too: " .. how, paused(function()
-      local held, quiet = weir.unbounded()
+      local silent, quiet = weir.unbounded()
       local tx, rx = weir.unbounded()
       for i = 1, 30 do
         local name = "k" .. i
         weir.spawn(function() tx:send(i) end)
         assert.same({ name, i }, { weir.select(table_of(how, name, rx, quiet), 1) })
       end
-      held:drop()
+      silent:drop()
     end))
   end
 
   it("sees it in a table that stands where an array stood", paused(function()
-    local held, quiet = weir.unbounded()
+    local silent, quiet = weir.unbounded()
     local tx, rx = weir.unbounded()
     for i = 1, 300 do
       for _ = 1, 3 do assert.same({ nil, "empty" }, { weir.try_select { quiet } }) end
       tx:send(i)
       assert.same({ "named", i }, { weir.try_select { named = rx, [1] = quiet } })
     end
-    held:drop()
+    silent:drop()
   end))
 
   it("refuses names in select_biased, wherever they lie", paused(function()
@@ -263,8 +263,8 @@ end)
 describe("weir.select that waits for a semaphore", function()
   it("yields one permit, at whichever index", paused(function()
     for place = 1, 4 do
-      local list, held = {}, {}
-      for i = 1, 4 do held[i], list[i] = weir.mpsc(1) end
+      local list, senders = {}, {}
+      for i = 1, 4 do senders[i], list[i] = weir.mpsc(1) end
       local semaphore = weir.semaphore(1)
       list[place] = semaphore
       local permit = semaphore:acquire()
@@ -276,6 +276,7 @@ describe("weir.select that waits for a semaphore", function()
       assert.equal(1, won:count())
       won:release()
       assert.equal(1, semaphore:available())
+      assert.equal(4, #senders)
     end
   end))
 end)

@@ -277,6 +277,7 @@ typedef struct Task {
   uint8_t pass;                   /* values on top of L for its next resume; or FRESH */
   bool aborting : 1;              /* to be ended at its turn */
   bool expired : 1;               /* a frame's time is over: cut at the next wait */
+  bool late : 1;                  /* and it waits, or gave way: cut at its turn, whatever it wins */
   bool timed_out : 1;             /* `due` came */
   bool closing : 1;               /* its <close> variables run: no waits */
   bool grouped : 1;               /* it is a Member */
@@ -451,6 +452,7 @@ void weirL_abort (Task *t);
 Task *weirL_spawn (lua_State *L, Scheduler *S, int f, struct JoinSet *set, bool moves);
 void weirL_push_error (lua_State *L, int i, const Task *t);
 void weirL_push_trace (lua_State *L, int i, const Task *t);
+void weirL_note_failure (lua_State *L, const Task *t, lua_State *co);
 void weirL_blame (lua_State *L, const Task *t, int err, int trace);
 void weirL_report_failure (lua_State *L, const Task *t, int task);
 void weirL_push_name (lua_State *L, Scheduler *S, const Task *t);

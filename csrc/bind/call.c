@@ -121,6 +121,7 @@ static int call_arrived (lua_State *L, int status, lua_KContext ctx) {
     return n;
   }
   if (o->k.sent) {
+    call_over(t);                               /* push may raise */
     n = weirL_oneshot_push(L, o, CALL_REPLY);
     hang_up(L, t);
     spare(L, t->S);
@@ -170,6 +171,12 @@ static int call_placed (lua_State *L, int status, lua_KContext ctx) {
     take_back(L);
     hang_up(L, t);
     return lua_error(L);
+  }
+  if (t->timed_out && (n == 1 || n == WEIR_PENDING)) {  /* after the place was won */
+    lua_settop(L, CALL_MSG);
+    if (n == WEIR_PENDING) take_back(L);
+    hang_up(L, t);
+    return weirL_reason(L, "timeout");
   }
   if (n == 1) {
     lua_settop(L, CALL_REPLY);

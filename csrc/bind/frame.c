@@ -14,8 +14,9 @@
 ** first, and no pcall in it sees that.
 **
 ** F1  task.L is the coroutine of the innermost frame whose body runs, or the base's
-** F2  an expired frame is cut at its turn if its task is parked, else at its
-**     task's next wait: what was granted before is not lost
+** F2  an expired frame is cut at its task's turn if that is parked or gave way, else at its next
+**     wait: what was granted before is not lost. What it waits for after that (`late`) is not
+**     granted any more: else a body that always finds something would never end
 ** F3  a frame that is left has no deadline, no waiter, no owned handles
 ** F4  a scope is left only when none of its tasks is unfinished
 **
@@ -143,9 +144,11 @@ void weirL_abandon_frames (lua_State *L, Scheduler *S, Task *t) {
 
 /* The frame's time is over. From the kernel: only links. */
 void weirL_frame_expire (Frame *f) {
+  Task *t = f->task;
   f->expired = true;
-  f->task->expired = true;
-  if (f->task->parking.parked) weirL_make_ready(f->task);
+  t->expired = true;
+  if (t->parking.parked) weirL_make_ready(t);
+  if (t->status == READY) t->late = true;
 }
 
 static void frame_wake (weir_Parking *p) {
@@ -156,13 +159,14 @@ static void frame_wake (weir_Parking *p) {
 
 /* After a cut: raise what a <close> variable raised, or return the outcome. */
 static int cut_result (lua_State *L, Task *t, const Frame *f) {
-  if (t->close_failed) {
-    t->close_failed = false;
+  bool close_failed = t->close_failed;
+  t->close_failed = false;
+  if (close_failed && f->kind != FRAME_SCOPE) {
     weirL_push_task(L, t->S, t);
     lua_getiuservalue(L, -1, 1);
     return lua_error(L);
   }
-  if (f->kind == FRAME_SCOPE) {                 /* a member failed */
+  if (f->kind == FRAME_SCOPE) {                 /* a member failed, before anything else did */
     lua_getiuservalue(L, 1, 1);                 /* set */
     lua_getiuservalue(L, -1, 2);                /* its error */
     lua_getiuservalue(L, -2, 3);                /* and where it came from */
@@ -174,7 +178,7 @@ static int cut_result (lua_State *L, Task *t, const Frame *f) {
 }
 
 /* The scope's body has ended: what is on the stack above the frame is its
-** result, or its error. Wait for its tasks. */
+** result, or its error if that was the first. Wait for its tasks. */
 static int scope_end (lua_State *L, Scheduler *S, Task *t, Frame *f) {
   f->expired = false;
   count_expired(t);
@@ -190,6 +194,11 @@ static int scope_end (lua_State *L, Scheduler *S, Task *t, Frame *f) {
   if (f->failed) return lua_error(L);
   if (f->set->failed) return cut_result(L, t, f);
   return lua_gettop(L) - 1;
+}
+
+static bool is_in_wrap (const Frame *f) {
+  while (f != NULL && f->kind != FRAME_WRAP) f = f->outer;
+  return f != NULL;
 }
 
 /* Resume the frame's coroutine with n values, which are on top of it. */
@@ -211,8 +220,11 @@ static int go_on (lua_State *L, Scheduler *S, Frame *f, int n) {
     }
     lua_pop(f->co, nres);
     close_body(L, S, t, f);
-    lua_pushliteral(L, "coroutine.yield was called in a task's own coroutine: use weir.yield to "
-                    "give way, or make the coroutine with weir.wrap");
+    if (is_in_wrap(f))
+      lua_pushliteral(L, "coroutine.yield was called in a function that weir.timeout, weir.scope or "
+                      "run_until_cancelled runs: a generator cannot yield through it");
+    else lua_pushliteral(L, "coroutine.yield was called in a task's own coroutine: use weir.yield to "
+                         "give way, or make the coroutine with weir.wrap");
     status = LUA_ERRRUN;
   }
   else if (status == LUA_OK) {
@@ -233,6 +245,7 @@ static int go_on (lua_State *L, Scheduler *S, Frame *f, int n) {
     lua_State *co = f->co;
     Task *before = S->current;
     lua_xmove(co, L, 1);
+    weirL_note_failure(L, t, co);
     lua_pushvalue(L, -1);
     lua_xmove(L, co, 1);
     t->closing = true;
@@ -249,7 +262,8 @@ static int go_on (lua_State *L, Scheduler *S, Frame *f, int n) {
   }
   if (f->kind == FRAME_SCOPE) {
     f->over = true;
-    f->failed = status != LUA_OK;
+    f->failed = status != LUA_OK && !f->set->failed;
+    if (status != LUA_OK && f->set->failed) lua_settop(L, 1);
     t->L = L;
     return scope_end(L, S, t, f);
   }

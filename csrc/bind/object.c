@@ -378,9 +378,8 @@ void weirL_drop_owned (lua_State *L, Scheduler *S, weir_Link *owned) {
       int top = lua_gettop(L);
       weirL_uv(L, UV_OWNED);
       lua_rawgetp(L, -1, h);
-      if (lua_touserdata(L, -1) == h)
-        weirL_handle_drop(L, S, h, top + 2);
-      else weirL_handle_disown(L, S, h);      /* its finaliser is about to run */
+      if (lua_touserdata(L, -1) == h) weirL_handle_drop(L, S, h, top + 2);
+      if (weirL_live(h)) weirL_handle_disown(L, S, h);        /* its finaliser is about to run; or no stack */
       lua_settop(L, top);
     }
   }

@@ -235,6 +235,7 @@ weir_Waiter *weirL_branches (lua_State *L, Task *t, uint32_t n) {
     weirL_uv(L, UV_BRANCHES);
     block = (Branches *)lua_newuserdatauv(L, sizeof(Branches) + n * sizeof(weir_Waiter), 0);
     block->n = n;
+    t->parking.nbranch = 0;                     /* of the old block */
     lua_rawseti(L, -2, t->slot);
     lua_pop(L, 1);
   }
@@ -368,7 +369,8 @@ WEIR_COLD static void let_hook_run (lua_State *L, Scheduler *S) {
 static WEIR_INLINE void resume_task (lua_State *L, Scheduler *S, Task *t) {
   lua_State *co = weirL_slot(S, t->slot)->co;
   int status, n = 0, pass = 0;
-  if (WEIR_UNLIKELY(t->aborting || t->parking.parked) && !weirL_woken_early(L, S, t)) return;
+  if (WEIR_UNLIKELY(t->aborting || t->late || t->parking.parked) && !weirL_woken_early(L, S, t))
+    return;
   if (t->pass != 0 && t->L == co) {
     pass = t->pass == FRESH ? lua_gettop(co) - 1 : t->pass;
     t->pass = 0;

@@ -234,13 +234,14 @@ static inline Standing standing (lua_State *L, bool plain, uint32_t b) {
 }
 
 /* All branches on the stack stand in line. */
-static int select_stand (lua_State *L, Task *t, bool plain, uint32_t n) {
+static int select_stand (lua_State *L, Task *t, bool plain, uint32_t n, bool again) {
   weir_Waiter *w = weirL_branches(L, t, n);
   lua_KContext ctx = (lua_KContext)n;
   uint32_t b;
   weir_park(&t->parking, w, n);
   for (b = 0; b < n; b++) {
     Standing s = standing(L, plain, b);
+    w[b].again = again;
     s.op->enter(L, s.object, &w[b]);
   }
   t->op = NULL;
@@ -307,7 +308,7 @@ again:                                          /* a false alarm */
     if (!weirL_deadline_fits(S)) goto again;    /* a finalizer was here */
     weir_deadlines_start(&S->deadlines, &t->due, t->due.when, DUE_WAIT);
   }
-  return select_stand(L, t, plain, n);
+  return select_stand(L, t, plain, n, true);
 }
 
 /* Put the branch whose key and value are on top onto the stack as a group.
@@ -715,7 +716,7 @@ look_again:
   }
   if (seconds > 0 && !weirL_deadline_fits(S)) goto look_again;
   weirL_wait_start(t, seconds);
-  return select_stand(L, t, plain, count);
+  return select_stand(L, t, plain, count, false);
 }
 
 /* weir.select(branches [, timeout]) -> which, results... */

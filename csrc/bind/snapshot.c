@@ -460,13 +460,18 @@ typedef struct Search {
   uint32_t task;
 } Search;
 
+/* A oneshot's receiver that has received has no finaliser: no list may lead to it. */
+static bool is_retired (const Handle *h) {
+  return weirL_kindof(&h->o) == ONESHOT_RECEIVER && weirL_oneshot_kernel(h->end)->taken;
+}
+
 /* The handle on top of L is held by the searched task, in a variable. */
 static void add_holder (const Search *s, const char *name, const char *field) {
   lua_State *L = s->L;
   Handle *h = weirL_handle(L, -1);
   lua_Integer i, n;
   if (h == NULL || !weirL_live(h)) return;
-  if (s->S->listing && weir_list_empty(&h->u.owned))    /* made before there was a list */
+  if (s->S->listing && weir_list_empty(&h->u.owned) && !is_retired(h))  /* older than the list */
     weir_list_append(&s->S->loose, &h->u.owned);
   add_handle(L, h, 0, s->at);
   if (lua_rawgetp(L, s->holders, h) != LUA_TTABLE) {

@@ -233,6 +233,30 @@ static void keep_failure (lua_State *L, Task *t, lua_State *co, int task) {
   lua_setiuservalue(L, task, 1);
 }
 
+/* traces, task, error, co: as make_failure, for weirL_note_failure. Protected. */
+static int note_failure (lua_State *L) {
+  lua_pushvalue(L, 2);                          /* the key */
+  lua_pushcfunction(L, make_failure);
+  lua_pushvalue(L, 4);
+  lua_pushvalue(L, 3);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, 1);
+  lua_call(L, 3, 1);
+  lua_rawset(L, 1);
+  return 0;
+}
+
+/* The error on top was raised in co, a coroutine inside the task's, which is closed next: note
+** where, if there is memory for it. [-0, +0, -] */
+void weirL_note_failure (lua_State *L, const Task *t, lua_State *co) {
+  lua_pushcfunction(L, note_failure);
+  weirL_uv(L, UV_TRACES);
+  weirL_push_task(L, t->S, t);
+  lua_pushvalue(L, -4);
+  lua_pushlightuserdata(L, co);
+  if (lua_pcall(L, 4, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
 /* The task will raise the error at index `err`, which is another's, whose
 ** traceback is at index `trace`. [-0, +0, m] */
 void weirL_blame (lua_State *L, const Task *t, int err, int trace) {
@@ -453,7 +477,8 @@ WEIR_COLD bool weirL_woken_early (lua_State *L, Scheduler *S, Task *t) {
     end_task(L, S, t);
     return false;
   }
-  if (t->expired) {
+  if (t->late || (t->expired && !t->timed_out)) {
+    t->late = false;
     cut_frame(t);
     weirL_cut_short(L, t);
   }

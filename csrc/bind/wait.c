@@ -94,6 +94,7 @@ int weirL_yield (lua_State *L, Task *t, lua_KContext ctx, lua_KFunction k) {
     t->hosted = false;
     return n;
   }
+  t->late = t->expired;
   return lua_yieldk(L, 0, ctx, k);
 }
 
@@ -188,12 +189,13 @@ static int handle_gone (lua_State *L, const Op *op) {
 }
 
 /* Stand in line for `op` on the object at index 1, and yield. */
-static int wait_stand (lua_State *L, Task *t, const Op *op) {
+static int wait_stand (lua_State *L, Task *t, const Op *op, bool again) {
   if (WEIR_UNLIKELY(!weirL_live(lua_touserdata(L, 1)))) {     /* a finalizer was here */
     weirL_cut_short(L, t);
     return handle_gone(L, op);
   }
   weir_park(&t->parking, &t->self, 1);
+  t->self.again = again;
   op->enter(L, 1, &t->self);
   t->op = op;
   return weirL_park(L, t, (lua_KContext)t, weirL_await_k);
@@ -231,7 +233,7 @@ int weirL_await_k (lua_State *L, int status, lua_KContext ctx) {
     if (weirL_clock(t->S) >= t->due.when) return timed_out(L, op);
     weir_deadlines_start(&t->S->deadlines, &t->due, t->due.when, DUE_WAIT);
   }
-  return wait_stand(L, t, op);
+  return wait_stand(L, t, op, true);
 }
 
 /*
@@ -261,5 +263,5 @@ int weirL_await (lua_State *L, Scheduler *S, const Op *op, int timeout,
   t = weirL_may_wait(L, S, op->name);
   if (op->guard != NULL) op->guard(L, 1);
   weirL_wait_start(t, seconds);
-  return wait_stand(L, t, op);
+  return wait_stand(L, t, op, false);
 }

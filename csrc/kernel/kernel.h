@@ -34,6 +34,7 @@ typedef struct weir_Waiter {
   void *through;                   /* the binding's: the handle waited through, or NULL */
   uint32_t need;                   /* how many permits; at a barrier: its number */
   bool owns;                       /* granted `need` permits, not yet taken */
+  bool again;                      /* was told, and found nothing: it stood here before */
 } weir_Waiter;
 
 typedef struct weir_Parking {

@@ -11,6 +11,8 @@
 ** W3  a won branch that wanted permits owns them (`owns`) until they are taken
 **     or the Parking is unparked
 ** W4  `wake` is called once for each win, and only for a parked Parking
+** W5  in an event's line those who stand there again come first, in the order in which they
+**     came: they look in that order when they are told
 */
 #include <assert.h>
 
@@ -32,14 +34,18 @@ void weir_park (weir_Parking *p, weir_Waiter *branch, uint32_t n) {
     branch[i].permits = NULL;
     branch[i].through = NULL;
     branch[i].need = 0;
-    branch[i].owns = false;
+    branch[i].owns = branch[i].again = false;
   }
 }
 
-/* Stand last in an event's line. */
+/* Stand last in an event's line; who was told and found nothing (somebody before it took what
+** there was) stands before those who have come since. (W5) */
 void weir_line_join (weir_Link *line, weir_Waiter *w) {
+  weir_Link *x = line;
   w->permits = NULL;
-  weir_list_append(line, &w->link);
+  if (w->again)
+    while (x->prev != line && !weir_container(x->prev, weir_Waiter, link)->again) x = x->prev;
+  weir_list_append(x, &w->link);
 }
 
 /*
@@ -97,16 +103,17 @@ void weir_line_tell_all (weir_Link *line) {
   while (weir_line_tell(line)) {}
 }
 
-/* Tell those who wait through one handle (it is moved or dropped). A win may
-** take other branches out of the same line: begin again after each. */
+/* Tell those who wait through one handle (it is moved or dropped). A win may take other branches
+** out of the same line: go on behind the last before it that is not one of those. */
 void weir_line_tell_through (weir_Link *line, const void *handle) {
   weir_Link *x = line->next;
   while (x != line) {
     weir_Waiter *w = weir_container(x, weir_Waiter, link);
-    x = x->next;
     if (w->through == handle) {
+      do x = x->prev;
+      while (x != line && weir_container(x, weir_Waiter, link)->parking == w->parking);
       weir_win(w);
-      x = line->next;
     }
+    x = x->next;
   }
 }

@@ -33,8 +33,13 @@ local function leave(waiter)
   waiter.line = nil
 end
 
+-- In the line of an event who was told and found nothing stands before those who have come since.
 local function join(line, waiter)
-  line[#line + 1] = waiter
+  local place = #line + 1
+  if waiter.again and not waiter.permits then
+    while place > 1 and not line[place - 1].again do place = place - 1 end
+  end
+  table.insert(line, place, waiter)
   waiter.line = line
 end
 
@@ -170,13 +175,13 @@ local function look(task)
   return r and pack(open, table.unpack(r, 1, r.n))
 end
 
-function Sim.park(task)
+function Sim.park(task, again)
   for _, branch in ipairs(task.branches) do
     if branch.guard and branch.guard() then return finish(task, { error = true }) end
   end
   task.parked, task.waiters = true, {}
   for i, branch in ipairs(task.branches) do
-    local w = { task = task, branch = branch, index = i }
+    local w = { task = task, branch = branch, index = i, again = again }
     task.waiters[i] = w
     branch.enter(w)
   end
@@ -223,7 +228,7 @@ local function woken(sim, task)
   if task.limit and sim.clock >= task.limit then return finish(task, timeout_of(task)) end
   if task.limit then start_deadline(sim, task, task.limit) end
   task.timed_out = false
-  Sim.park(task)
+  Sim.park(task, true)
 end
 
 local function turn(sim, task)
