@@ -470,3 +470,52 @@ describe("a program that ends in a deadlock", function()
     assert.equal(1, status)
   end)
 end)
+
+describe("a deadlock beside a timer", function()
+  local function stuck(prepare)
+    return pcall(weir.run, function()
+      local keep = prepare()
+      local tx, rx = weir.mpsc(1)
+      rx:recv()
+      return tx, keep
+    end)
+  end
+
+  for what, prepare in pairs {
+    ["that nobody waits for"] = function() return weir.after(3600) end,
+    ["that a select has left"] = function()
+      local timer = weir.after(3600)
+      weir.select { timer, weir.after(0.001) }
+      return timer
+    end,
+    ["between others that nobody waits for"] = function()
+      local timers = {}
+      for i = 1, 50 do timers[i] = weir.after(3600 + i) end
+      return timers
+    end,
+    ["of an interval that nobody waits for"] = function()
+      local ticks = weir.interval(3600)
+      ticks:tick()
+      return ticks
+    end,
+  } do
+    it(what .. " is reported at once", function()
+      local began = os.time()
+      local ok, err = stuck(prepare)
+      assert.is_false(ok)
+      assert.matches("^deadlock:", err)
+      assert.is_true(os.time() - began < 3)
+    end)
+  end
+
+  it("that somebody waits for is none", function()
+    local ok, woken = pcall(weir.run_paused, function()
+      local idle, timer = weir.after(10), weir.after(20)
+      for _ = 1, 9 do weir.after(30) end
+      local waits = weir.spawn(function() return weir.select { idle, timer } end)
+      local _, which = waits:join()
+      return which
+    end)
+    assert.same({ true, 1 }, { ok, woken })
+  end)
+end)

@@ -388,6 +388,7 @@ static inline bool weirL_spent (lua_State *L, Scheduler *S) {
   return WEIR_UNLIKELY(--S->budget < 0) && weirL_budget_spent(L, S);
 }
 WEIR_NOINLINE bool weirL_host (Scheduler *S, Task *t);
+bool weirL_time_awaited (const Scheduler *S);
 void weirL_uv (lua_State *L, int uv);
 int weirL_give_way (lua_State *L, Scheduler *S, lua_CFunction again);
 uint32_t weirL_slot_take (lua_State *L, Scheduler *S);

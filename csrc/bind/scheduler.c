@@ -296,6 +296,21 @@ static void fire (weir_Deadline *due) {
   }
 }
 
+static bool is_awaited (const weir_Deadline *due) {
+  return due->kind != DUE_TIMER ||
+         !weir_list_empty(&weir_container(due, const Timer, due)->line);
+}
+
+/* Does anybody wait for a time? A timer may be in the heap for nobody: one that a select looked at
+** and left, say. Those are mostly the last or the first; so it looks from both ends. */
+bool weirL_time_awaited (const Scheduler *S) {
+  const weir_Due *heap = S->deadlines.heap;
+  uint32_t i, n = S->deadlines.n;
+  for (i = 0; i < (n + 1) / 2; i++)
+    if (is_awaited(heap[i].node) || is_awaited(heap[n - 1 - i].node)) return true;
+  return false;
+}
+
 static void fire_due (Scheduler *S) {
   weir_Deadline *first = weir_deadlines_first(&S->deadlines);
   double now;
@@ -502,7 +517,7 @@ static void last_resort (lua_State *L, Scheduler *S) {
   do {
     before = S->collected;
     lua_gc(L, LUA_GCCOLLECT);
-    if (!nothing_ready(S) || weir_deadlines_first(&S->deadlines) != NULL) return;
+    if (!nothing_ready(S) || weirL_time_awaited(S)) return;
   } while (S->collected != before);
   weirL_push_report(L, S);
   lua_error(L);
@@ -510,7 +525,7 @@ static void last_resort (lua_State *L, Scheduler *S) {
 
 /* Nobody was ready. [-0, +0, e] */
 static void rest (lua_State *L, Scheduler *S) {
-  if (weir_deadlines_first(&S->deadlines) != NULL) idle(L, S, HUGE_VAL);
+  if (weirL_time_awaited(S)) idle(L, S, HUGE_VAL);
   else last_resort(L, S);
 }
 

@@ -607,8 +607,7 @@ static int take (lua_State *L) {
   set_bool(L, "debug", S->debug);
   set_integer(L, "collected", S->collected);
   set_bool(L, "quiet", S->main != NULL && weir_list_empty(&S->ready) &&
-                       weir_list_empty(&S->batch) &&
-                       weir_deadlines_first(&S->deadlines) == NULL);
+                       weir_list_empty(&S->batch) && !weirL_time_awaited(S));
   lua_pushnumber(L, weirL_clock(S));
   lua_setfield(L, -2, "now");
   return 1;
