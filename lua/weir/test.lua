@@ -82,6 +82,10 @@ local explore_options = { seeds = "integer", seed = "integer", first = "integer"
 function test.explore(f, options)
   check_function(f, "explore")
   options = check_options(options, "explore", explore_options)
+  if options.seeds and options.seeds < 1 then
+    local what = "bad argument #2 to 'explore' (option 'seeds': at least 1 expected, got %d)"
+    error(what:format(options.seeds), 2)
+  end
   if core.current() then error("explore runs programs of its own: call it outside of weir.run", 2) end
   local first = options.seed or options.first or 1
   local seeds = options.seed and 1 or options.seeds or SEEDS
