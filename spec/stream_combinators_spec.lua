@@ -83,9 +83,14 @@ describe("Stream:filter", function()
     assert.equal(11, join(reader))
   end))
 
-  it("goes through any number of refused elements with a timeout of 0, outside a task too", function()
-    local s = naturals():filter(function(v) return v == 1000 end)
-    assert.equal(1000, s:next(0))
+  it("goes through many refused elements with a timeout of 0, outside a task too", function()
+    local s = naturals():filter(function(v) return v == 100000 end)
+    assert.equal(100000, s:next(0))
+  end)
+
+  it("answers 'timeout' to a timeout of 0 where it refuses without end", function()
+    local s = naturals():filter(function() return false end)
+    assert.same({ nil, "timeout" }, { s:next(0) })
   end)
 end)
 

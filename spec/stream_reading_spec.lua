@@ -392,6 +392,42 @@ describe("stream.map_of", function()
     helper.blames(function() m:next() end, "[Mm]ap")
   end)
 
+  it("keeps the order of insertion and asks in turn, however keys come and go", function()
+    local m, model, ended, at = stream.map_of(), {}, {}, 0 -- model: the keys; at: whose turn was the last
+    local state = 7
+    local function random(n)
+      state = (state * 6364136223846793005 + 1442695040888963407) & math.maxinteger
+      return (state >> 33) % n + 1
+    end
+    local function position(key)
+      for i, k in ipairs(model) do if k == key then return i end end
+    end
+    local function forget(key)
+      local i = position(key)
+      ended[key] = nil
+      table.remove(model, i)
+      if i <= at then at = at - 1 end
+    end
+    for _ = 1, 3000 do
+      local key, what = random(20), random(4)
+      if what == 1 then
+        if not m:insert(key, function() return true end) then model[#model + 1] = key end
+        ended[key] = nil
+      elseif what == 2 and m:remove(key) then
+        forget(key)
+      elseif what == 3 and m:contains(key) then
+        m:insert(key, {}) -- it ends, and leaves when it is asked
+        ended[key] = true
+      elseif what == 4 then
+        while #model > 0 and ended[model[at % #model + 1]] do forget(model[at % #model + 1]) end
+        at = #model > 0 and at % #model + 1 or 0
+        assert.equal(model[at], (m:next()))
+      end
+      assert.same(model, m:keys())
+      assert.equal(#model, #m)
+    end
+  end)
+
   it("refuses nil and NaN as keys, and itself", function()
     local m = stream.map_of()
     helper.blames(function() m:insert(nil, {}) end, "bad argument #1 to 'insert'")
@@ -554,7 +590,17 @@ describe("weir.select with a Stream", function()
     assert.same({ "s", 1 }, { weir.try_select { s = s } })
   end)
 
-  it("goes through any number of refused elements in try_select", function()
+  for name, try in pairs {
+    ["'empty' to try_select"] = function(s) return { weir.try_select { s = s } }, "empty" end,
+    ["'timeout' to a select of no time"] = function(s) return { weir.select({ s = s }, 0) }, "timeout" end,
+  } do
+    it("answers " .. name .. " where a filter refuses without end", paused(function()
+      local got, why = try(stream.from(function() return true end):filter(function() return false end))
+      assert.same({ nil, why }, got)
+    end))
+  end
+
+  it("goes through many refused elements in try_select", function()
     local n = 0
     local s = stream.from(function()
       n = n + 1

@@ -46,7 +46,7 @@ function methods.contains(self, key)
 end
 
 function methods.keys(self)
-  return table.move(state(self, KIND).order, 1, #state(self, KIND).order, 1, {})
+  return (map_node.keys(state(self, KIND)))
 end
 
 local function keyed(status, key, ...)
@@ -96,7 +96,7 @@ local function call_map(self)
 end
 
 local function length(self)
-  return #state(self, KIND).order
+  return state(self, KIND).count
 end
 
 local make = core.new_kind(KIND, methods, handle.drop, {

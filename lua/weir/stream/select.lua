@@ -173,7 +173,8 @@ end
 local function tried(self, key, ...)
   if key ~= nil then return key, ... end
   if self.once then
-    if is_starved(self.list) then return self:run() end
+    self.looks = self.looks + 1
+    if self.looks < wait.LOOKS and is_starved(self.list) then return self:run() end
     return nil, self.once
   end
   return finish(self, wait_once(self.list, self.deadline))
@@ -191,7 +192,7 @@ function select_.run(branches, timeout, mode)
   if #list == 0 then return nil, "empty" end
   local once = mode == "try" and "empty" or timeout == 0 and "timeout" or nil
   local deadline = timeout and weir.now() + timeout
-  return run { list = list, mode = mode, once = once, deadline = deadline, run = run }
+  return run { list = list, mode = mode, once = once, deadline = deadline, run = run, looks = 0 }
 end
 
 core.on_composite(select_.run)

@@ -15,6 +15,10 @@ local wait = {}
 
 local AT_ONCE <const> = check.AT_ONCE
 
+-- How often whoever must not wait asks a tree that ran out of fuel: its filters may refuse for ever.
+wait.LOOKS = 1000
+local LOOKS <const> = wait.LOOKS
+
 -- Lets a task that waits on the tree look again.
 function wait.kick(root)
   if root.waiting then root.kick:notify_one() end
@@ -83,7 +87,11 @@ local function park(handle, root, deadline, also)
   local branches = { false, also }
   local starved = node.leaves(root, branches)
   if starved then
-    if deadline ~= AT_ONCE then wait.give_way() end
+    if deadline == AT_ONCE then
+      root.looks = root.looks + 1
+      return root.looks < LOOKS
+    end
+    wait.give_way()
     return not is_over(deadline)
   end
   if deadline == AT_ONCE then return false end
@@ -108,7 +116,9 @@ end
 -- Called by a method; what it raises is at the line of the method's caller. `gathered` is that of the
 -- consumer that asks, if it has one.
 function wait.advance(handle, root, deadline, also, gathered)
-  if deadline ~= AT_ONCE then
+  if deadline == AT_ONCE then
+    root.looks = 0
+  else
     core.coop()
     wait.check(handle, root, 3)
   end
