@@ -305,6 +305,23 @@ describe("supervisor:stop of one below another", function()
     assert.equal(0, #seen)
   end))
 
+  it("above it leaves it at work until its turn has come", supervised(function(seen)
+    local n = below("n", { below("m", { node "x" }) }, { backoff = 1 })
+    local sup = started { n, node "last" }
+    local m = sup:child("n"):child "m"
+    local x = m:child "x"
+    sup:child("last"):cast("sleep", 2)
+    m:kill()
+    settle()
+    assert.same({ nil, "timeout" }, { sup:stop(0) })
+    local start = weir.now()
+    assert.equal("pong", x:call "ping")
+    assert.equal(1, weir.now() - start)
+    assert.is_true(sup:join(100))
+    assert.same({ nil, "closed" }, { x:call "ping" })
+    assert.equal(0, #seen)
+  end))
+
   it("for good is not undone by an earlier wish to stop that it would come back from", supervised(function()
     local sup = started { below("n", { node "x" }) }
     local n = sup:child "n"

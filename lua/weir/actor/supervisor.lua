@@ -92,7 +92,7 @@ function Supervisor:child_ended(child, life)
   if self.starting == child then self.starting = nil end
   child.life = life
   local again = wants(self, child, life.how)
-  if again then child.unit:open() end
+  if again then child.unit:open() else child.unit:shut() end
   if not self.task then                                 -- killed: nobody decides any more
     child.state = "down"
     return self:conclude()
@@ -211,7 +211,9 @@ local function too_often(self)
 end
 
 local function last_words(self, child)
-  local err = child.life.how == "failed" and child.life.err or "aborted"
+  local life = child.life
+  local err = life.how
+  if err == "failed" then err = life.err end
   if type(err) ~= "string" then return err end
   return ("supervisor '%s' gave up: more than %g restarts in %g s, the last for actor '%s': %s")
     :format(self.name, self.intensity, self.period, child.name, err)
@@ -355,8 +357,10 @@ function Supervisor:reopen()
   for _, child in ipairs(self.members) do child.unit:reopen() end
 end
 
---- Closes the mailboxes that nobody reads now.
+--- Closes the mailboxes that nobody reads now. A supervisor that is not ending yet goes on until it is asked
+--- itself, and may start a child that is down.
 function Supervisor:shut()
+  if self.task and not self.closing then return end
   self.is_open = false
   for _, child in ipairs(self.members) do child.unit:shut() end
 end
