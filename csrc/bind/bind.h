@@ -234,6 +234,7 @@ typedef struct Scheduler {
   uint32_t idle, nidle;           /* slots with a coroutine at rest */
   uint32_t bare;                  /* slots without one */
   uint32_t nspares;               /* Oneshots at rest, for calls */
+  bool exposed;                   /* coroutine.running gave a task's coroutine away once */
   uint32_t ntasks;                /* unfinished */
   uint32_t next_id;
   uint32_t nplaces;
@@ -441,6 +442,12 @@ void weirL_wait_over (Task *t);
 void weirL_wait_start (Task *t, double timeout);
 void weirL_through (weir_Waiter *w, Handle *h);
 void weirL_cut_short (lua_State *L, Task *t);
+
+/* Is what the waiting task had on its stack still there? Not if its coroutine was closed, or resumed
+** to its end, by functions of Lua's that somebody kept from before weir was loaded. */
+static inline bool weirL_stands (const Task *t) {
+  return t->hosts || lua_status(t->L) == LUA_YIELD;
+}
 static inline bool weirL_live (const void *o) {
   return (((const Object *)o)->tag & ~0xffu) == TAG_LIVE;
 }
@@ -641,6 +648,7 @@ void weirL_oneshot_recv_cut (Task *t, Oneshot *o);
 void weirL_open_oneshot (lua_State *L, int S);
 
 /* call.c */
+void weirL_call_lost (const Task *t);
 void weirL_call_cut (lua_State *L, Task *t);
 bool weirL_call_sent (lua_State *co);
 void weirL_open_call (lua_State *L, int S);

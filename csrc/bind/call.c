@@ -66,12 +66,20 @@ bool weirL_call_sent (lua_State *co) {
   return lua_gettop(co) < CALL_MSG || ((const Oneshot *)lua_touserdata(co, CALL_REPLY))->handed;
 }
 
+/* The caller's coroutine is gone (weirL_stands): its Oneshot forgets it. */
+void weirL_call_lost (const Task *t) {
+  if (!t->parking.parked || t->self.permits != NULL) return;
+  weir_container(t->self.link.next, Oneshot, k.arrived)->caller = NULL;
+}
+
 /* A wait inside call is cut short: the coroutine t->L is to be closed. */
 void weirL_call_cut (lua_State *L, Task *t) {
   lua_State *co = t->L;
-  Oneshot *o = (Oneshot *)lua_touserdata(co, CALL_REPLY);
+  Oneshot *o;
   int top = lua_gettop(L);
   t->calling = false;
+  if (WEIR_UNLIKELY(!weirL_stands(t))) return;
+  o = (Oneshot *)lua_touserdata(co, CALL_REPLY);
   o->caller = NULL;
   if (o->handed) {                              /* each value is a message of its own */
     o->handed = false;

@@ -224,10 +224,19 @@ static Handle *reply_in (lua_State *L, int v) {
   return h != NULL && h->o.tag == (TAG_LIVE | (uint32_t)ONESHOT_SENDER) ? h : NULL;
 }
 
-/* The message that was handed over is the first in the store again. */
+/* The message that was handed over is the first in the store again; or is lost with the
+** coroutine, and nobody holds its promise. */
 static void reclaim (Mpsc *c) {
   Task *t = c->handed;
   lua_State *co = t->L;                         /* receiver; message */
+  t->pass = 0;
+  t->hands = false;
+  c->handed = NULL;
+  if (WEIR_UNLIKELY(!weirL_stands(t))) {
+    t->self.owns = false;
+    weir_mpsc_pop(&c->k);
+    return;
+  }
   lua_getiuservalue(co, 1, 1);
   weirL_store_push_front(co, 3, &c->store, 2);
   if (t->called) {
@@ -237,9 +246,6 @@ static void reclaim (Mpsc *c) {
     c->calls++;
   }
   lua_settop(co, 1);
-  t->pass = 0;
-  t->hands = false;
-  c->handed = NULL;
 }
 
 /* The wait of a task that a message may be handed to is cut short. */

@@ -177,10 +177,12 @@ static void retire (lua_State *L, const Scheduler *S, const Handle *h, int i) {
 static void take_from_caller (Oneshot *o) {
   Task *t = o->caller;
   lua_State *co = t->L;                         /* receiver; value */
-  lua_getiuservalue(co, 1, 1);
-  lua_pushvalue(co, 2);
-  lua_setiuservalue(co, 3, 1);
-  lua_settop(co, 1);
+  if (WEIR_LIKELY(weirL_stands(t))) {
+    lua_getiuservalue(co, 1, 1);
+    lua_pushvalue(co, 2);
+    lua_setiuservalue(co, 3, 1);
+    lua_settop(co, 1);
+  }                                             /* else user value 1 is nil: it is lost */
   t->pass = 0;
   t->hands = false;
   o->caller = NULL;

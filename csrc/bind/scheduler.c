@@ -732,7 +732,8 @@ static int loop_end_all (lua_State *L) {
 /*
 ** What coroutine.running gives away somebody may use as a key, so that
 ** coroutine must not become another task's. And it must not be closed but by its task's
-** end: what stands on its stack is in use. These two stand in for the originals.
+** end, nor resumed but in its turn: what stands on its stack is in use. These three stand in for
+** the originals.
 */
 static int coroutine_running (lua_State *L) {
   Scheduler *S = weirL_scheduler(L);
@@ -746,6 +747,7 @@ static int coroutine_running (lua_State *L) {
     lua_pushthread(L);
     weirL_push_task(L, S, t);
     lua_rawset(L, -3);
+    S->exposed = true;
   }
   lua_pushboolean(L, lua_pushthread(L));
   return 2;
@@ -760,23 +762,58 @@ static bool is_in_use (const Scheduler *S, const Task *t, const lua_State *co) {
   return weirL_slot(S, t->slot)->co == co;
 }
 
+/* An error if the coroutine at index 1 is a task's. [-0, +0, e] */
+static void refuse_in_use (lua_State *L, const char *instead) {
+  Scheduler *S = weirL_scheduler(L);
+  const Task *t;
+  if (WEIR_LIKELY(!S->exposed)) return;
+  weirL_uv(L, UV_EXPOSED);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+  t = (const Task *)lua_touserdata(L, -1);
+  if (t != NULL && is_in_use(S, t, lua_tothread(L, 1)) && lua_tothread(L, 1) != L)
+    weirL_error(L, "this is the coroutine of task %d: %s", (int)t->id, instead);
+  lua_pop(L, 2);
+}
+
 /* upvalue 3: the original */
 static int coroutine_close (lua_State *L) {
-  if (lua_isthread(L, 1)) {
-    Scheduler *S = weirL_scheduler(L);
-    const Task *t;
-    weirL_uv(L, UV_EXPOSED);
-    lua_pushvalue(L, 1);
-    lua_rawget(L, -2);
-    t = (const Task *)lua_touserdata(L, -1);
-    if (t != NULL && is_in_use(S, t, lua_tothread(L, 1)))
-      return weirL_error(L, "this is the coroutine of task %d: task:abort() ends it", (int)t->id);
-    lua_pop(L, 2);
-  }
+  if (lua_isthread(L, 1)) refuse_in_use(L, "task:abort() ends it");
   lua_pushvalue(L, lua_upvalueindex(3));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   return lua_gettop(L);
+}
+
+static int resume_fails (lua_State *L, const char *why) {
+  lua_pushboolean(L, 0);
+  lua_pushstring(L, why);
+  return 2;
+}
+
+/* (To call the original would take one of the 200 C levels that Lua allows.) */
+static int coroutine_resume (lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  int n = lua_gettop(L) - 1, results, status;
+  if (co == NULL) weirL_typeerror(L, 1, "coroutine");
+  refuse_in_use(L, "it goes on when what it waits for is there; a weir.oneshot is what a callback "
+                "can wake it with");
+  if (!lua_checkstack(co, n)) return resume_fails(L, "too many arguments to resume");
+  lua_xmove(L, co, n);
+  status = lua_resume(co, L, n, &results);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_xmove(co, L, 1);
+    lua_pushboolean(L, 0);
+    lua_insert(L, -2);
+    return 2;
+  }
+  if (!lua_checkstack(L, results + 1)) {
+    lua_pop(co, results);
+    return resume_fails(L, "too many results to resume");
+  }
+  lua_pushboolean(L, 1);
+  lua_xmove(co, L, results);
+  return results + 1;
 }
 
 /* ---- set-up ------------------------------------------------------------- */
@@ -832,6 +869,7 @@ void weirL_open_scheduler (lua_State *L, int s) {
   lua_setfield(L, -2, "loop");
   if (lua_getglobal(L, "coroutine") == LUA_TTABLE) {
     weirL_setfunc(L, s, "running", coroutine_running);
+    weirL_setfunc(L, s, "resume", coroutine_resume);
     if (lua_getfield(L, -1, "close") == LUA_TFUNCTION) {
       lua_pushvalue(L, s);
       lua_pushliteral(L, "close");

@@ -68,6 +68,7 @@ void weirL_wait_over (Task *t) {
 /* End the wait going on, whatever its state; grants go to the next in line. */
 void weirL_cut_short (lua_State *L, Task *t) {
   if (t->hands) weirL_recv_cut(t);
+  if (WEIR_UNLIKELY(t->calling) && !weirL_stands(t)) weirL_call_lost(t);
   weir_unpark(&t->parking);
   weirL_wait_over(t);
   if (WEIR_UNLIKELY(t->calling)) weirL_call_cut(L, t);
