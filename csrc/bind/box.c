@@ -159,7 +159,7 @@ static int owner (lua_State *L) {
 }
 
 /* core.own(handle [, task]): it belongs to that task (the running one) from
-** now on; to nobody if the task has ended */
+** now on; a task that has ended gets nothing */
 static int own (lua_State *L) {
   Handle *h = live_handle(L);
   Scheduler *S = weirL_scheduler(L);
@@ -172,6 +172,20 @@ static int own (lua_State *L) {
   }
   lua_settop(L, 1);
   return 1;
+}
+
+/* core.disown(handle) -> it; it belongs to nobody from now on */
+static int disown (lua_State *L) {
+  weirL_handle_disown(L, weirL_scheduler(L), live_handle(L));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* core.report(task): nobody was or will be told that it failed, if it did */
+static int report (lua_State *L) {
+  const Task *t = (const Task *)weirL_check(L, 1, TASK);
+  if (t->status == FAILED) weirL_report_failure(L, t, 1);
+  return 0;
 }
 
 /* core.unyieldable(f, ...) -> its results; a wait inside raises */
@@ -197,7 +211,7 @@ static int coop (lua_State *L) {
 void weirL_open_box (lua_State *L, int S) {
   static const luaL_Reg functions[] = {{"new_kind", new_kind}, {"state", state},
     {"take", box_take}, {"own", own}, {"owner", owner},
-    {"unyieldable", unyieldable}, {"coop", coop}, {NULL, NULL}};
+    {"disown", disown}, {"report", report}, {"unyieldable", unyieldable}, {"coop", coop}, {NULL, NULL}};
   weirL_register(L, S, BOX, NULL, NULL);
   weirL_setfuncs(L, S, functions);
 }
