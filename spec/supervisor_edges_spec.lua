@@ -337,6 +337,57 @@ describe("supervisor:stop of one below another", function()
   end))
 end)
 
+describe("on_failure of a supervisor that ends", function()
+  it("is told what failed just before the supervisor was killed", supervised(function(seen)
+    local told = {}
+    local sup = started({ node "a", node "b" }, {
+      on_failure = function(name, err) told[#told + 1] = name .. ": " .. err end,
+    })
+    sup:child("a"):cast "fail"
+    sup:child("b"):cast "fail"
+    while sup:children()[2].state ~= "ended" do weir.yield() end
+    assert.same({}, told)
+    sup:kill()
+    assert.same({ n = 2, false, "aborted" }, table.pack(sup:join(1)))
+    assert.same({ "a: oops", "b: oops" }, told)
+    assert.equal(0, #seen)
+  end))
+
+  it("is told the rest after an error of its own, which is how the supervisor ended", supervised(function()
+    local told = {}
+    local sup = started({ node "a", node "b" }, {
+      on_failure = function(name)
+        told[#told + 1] = name
+        error("hook " .. name, 0)
+      end,
+    })
+    sup:child("a"):cast "fail"
+    sup:child("b"):cast "fail"
+    local ok, err = sup:join(1)
+    assert.is_false(ok)
+    assert.equal("hook a", err)
+    assert.same({ "a", "b" }, told)
+  end))
+
+  it("cannot wait for the end of its own supervisor", supervised(function()
+    local said = {}
+    local sup
+    sup = started({ node "a", node "b" }, {
+      on_failure = function()
+        for _, ask in ipairs {
+          function() sup:stop() end, function() sup:join() end, function() sup:stop_child "b" end,
+        } do
+          said[#said + 1] = helper.blames(ask, "'supervisor'", "waits for itself")
+        end
+        sup:stop(0)
+      end,
+    })
+    sup:child("a"):cast "fail"
+    assert.is_true(sup:join(1))
+    assert.equal(3, #said)
+  end))
+end)
+
 describe("supervisor:ready of one below another", function()
   it("stays true in later lives, as that of an actor does", supervised(function()
     local Slow = { init = function() weir.sleep(1) end }

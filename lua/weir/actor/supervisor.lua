@@ -317,11 +317,20 @@ local function live(life)
   end
 end
 
+-- What failed and was not told yet. The first error is how the life ended.
+local function tell_the_rest(self, life)
+  while #self.failures > 0 do
+    local ok, err = pcall(tell, self)
+    if not ok and life.how ~= "failed" then outcome.cut_short(life, err) end
+  end
+end
+
 -- However the task ended: no child outlives it.
 function Life:__close(err)
   local sup = self.supervisor
   if not self.how then outcome.cut_short(self, err) end
   sup.task = nil
+  tell_the_rest(sup, self)
   local children = table.move(sup.members, 1, #sup.members, 1, {})
   for i = #children, 1, -1 do children[i].unit:kill() end
   sup:conclude()
