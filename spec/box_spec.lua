@@ -149,3 +149,50 @@ describe("A stream's method", function()
     assert.equal(1, s:next())
   end)
 end)
+
+describe("A box whose move runs a hook", function()
+  -- A stream that a task waits on outside of any run: to move it wakes that task.
+  local function waited_on()
+    local tx, rx = weir.unbounded()
+    local s = stream.from(rx)
+    weir.spawn(function()
+      pcall(s.next, s)
+      return tx
+    end)
+    weir.loop.step()
+    return s
+  end
+
+  local function on_wake(f)
+    weir.loop.on_wake(f)
+    finally(function()
+      weir.loop.on_wake(nil)
+      weir.run(function() end)                    -- what was spawned here ends with it
+    end)
+  end
+
+  it("has moved when a send by that hook finds the channel full", function()
+    local s, answers = waited_on(), nil
+    local tx, rx = weir.mpsc(1)
+    on_wake(function() answers = { tx:try_send "x" } end)
+    assert.is_true(tx:try_send(s))
+    assert.same({ nil, "full" }, answers)
+    assert.equal("Stream", weir.type(rx:try_recv()))
+    assert.same({ nil, "empty" }, { rx:try_recv() })
+  end)
+
+  it("is sent by a oneshot once, though the hook drops the sender", function()
+    local s = waited_on()
+    local tx, rx = weir.oneshot()
+    on_wake(function() tx:drop() end)
+    assert.is_true(tx:send(s))
+    assert.equal("Stream", weir.type(rx:try_recv()))
+  end)
+
+  it("is in its new task when the hook counts the tasks", function()
+    local s, count = waited_on(), nil
+    on_wake(function() count = #weir.tasks() end)
+    weir.spawn(function() end, s)
+    assert.equal(2, count)
+  end)
+end)

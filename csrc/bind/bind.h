@@ -188,6 +188,9 @@ enum Halt { HALT_DONE = 1, HALT_WATCHED = 2 };
 /* What a deadline in the heap is of. */
 enum Due { DUE_WAIT, DUE_TIMER, DUE_FRAME };
 
+/* A hook of loop.on_wake is registered, and to be called; boxes were moved. */
+enum Notice { NOTICE_WAKE = 1, NOTICE_MOVED = 2 };
+
 /* Who wants to see the handles that no task owns. */
 enum Listing { LISTING_DEBUG = 1, LISTING_TRACE = 2, LISTING_CONSOLE = 4 };
 
@@ -197,7 +200,7 @@ enum { UV_CHUNKS = 1, UV_TASKS, UV_BRANCHES, UV_PLACES, UV_OWNED,
        UV_METAS,                  /* .. UV_METAS + KINDS - 1 */
        UV_COUNT = UV_METAS + KINDS - 1 };
 /* fields of the hooks table */
-enum { HOOK_ERROR = 1, HOOK_DEFAULT, HOOK_WAKE, HOOK_COMPOSITE, HOOK_DOOMED, HOOK_REPORT, HOOK_SOURCE,
+enum { HOOK_ERROR = 1, HOOK_DEFAULT, HOOK_WAKE, HOOK_COMPOSITE, HOOK_DOOMED, HOOK_MOVED, HOOK_REPORT, HOOK_SOURCE,
        HOOK_TRACE };
 
 /* A table of branches that select has looked at. */
@@ -225,7 +228,7 @@ typedef struct Scheduler {
   bool explore;                   /* ready tasks run in an order drawn by lot: explore.c */
   bool paused;                    /* the clock is virtual */
   bool debug;
-  bool on_wake;                   /* a hook is registered, and to be called */
+  uint8_t notice;                 /* bits of enum Notice: what the end of an operation has to do */
   bool woken;                     /* work appeared while nobody ran it */
   double clock;                   /* virtual now */
   double shift;                   /* of the clock, by all run_paused so far */
@@ -239,6 +242,7 @@ typedef struct Scheduler {
   uint32_t next_id;
   uint32_t nplaces;
   lua_State *doomed;              /* its stack: handles to be dropped in their turn */
+  lua_State *moved;               /* its stack: boxes whose hook for that is still to be called */
   bool dropping;                  /* a drop that may meet others goes on */
   uint8_t granting;               /* C frames between the code that runs and its caller */
   uint32_t collected;             /* live handles that the collector dropped */
@@ -377,11 +381,11 @@ double weirL_clock (const Scheduler *S);
 double weirL_optseconds (lua_State *L, int arg);
 double weirL_seconds (lua_State *L, int arg);
 void weirL_make_ready (Task *t);
-void weirL_call_on_wake (lua_State *L, Scheduler *S);
+void weirL_take_notice (lua_State *L, Scheduler *S);
 /* At the end of whatever may have woken a task: tell the event loop that hosts
 ** us, if it sleeps. [-0, +0, e] */
 static inline void weirL_notice (lua_State *L, Scheduler *S) {
-  if (WEIR_UNLIKELY(S->on_wake)) weirL_call_on_wake(L, S);
+  if (WEIR_UNLIKELY(S->notice)) weirL_take_notice(L, S);
 }
 bool weirL_turn (lua_State *L, Scheduler *S);
 bool weirL_budget_spent (lua_State *L, Scheduler *S);

@@ -451,7 +451,11 @@ void weirL_handle_commit (lua_State *L, Scheduler *S, int old, int fresh,
   else weirL_pushmeta(L, S, weirL_kindof(&f->o));       /* (the old one's may be retired) */
   lua_setmetatable(L, fresh);
   weirL_let_go(L, h, old);
-  if (WEIR_UNLIKELY(weirL_kindof(&f->o) == BOX)) weirL_box_moved(L, fresh);
+  if (WEIR_UNLIKELY(weirL_kindof(&f->o) == BOX) && lua_checkstack(S->moved, 1)) {
+    lua_pushvalue(L, fresh);                    /* its hook runs Lua: when all is done */
+    lua_xmove(L, S->moved, 1);
+    S->notice |= NOTICE_MOVED;
+  }
 }
 
 /* ---- what every handle can do ------------------------------------------ */

@@ -273,10 +273,17 @@ void weirL_make_ready (Task *t) {
   t->S->woken = true;
 }
 
-/* The hook of loop.on_wake, if work has appeared and nobody runs it. */
-WEIR_COLD void weirL_call_on_wake (lua_State *L, Scheduler *S) {
-  if (S->running || !S->woken) return;
-  S->on_wake = false;                        /* once, until the next step */
+/* An operation is done: now hooks may run. That of boxes that were moved; that of
+** loop.on_wake, if work has appeared and nobody runs it. */
+WEIR_COLD void weirL_take_notice (lua_State *L, Scheduler *S) {
+  S->notice &= (uint8_t)~NOTICE_MOVED;
+  while (lua_gettop(S->moved) > 0 && lua_checkstack(L, LUA_MINSTACK)) {
+    lua_xmove(S->moved, L, 1);
+    weirL_box_moved(L, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  if (!(S->notice & NOTICE_WAKE) || S->running || !S->woken) return;
+  S->notice &= (uint8_t)~NOTICE_WAKE;        /* once, until the next step */
   weirL_uv(L, UV_HOOKS);
   lua_rawgeti(L, -1, HOOK_WAKE);
   lua_call(L, 0, 0);
@@ -681,7 +688,7 @@ static int loop_step (lua_State *L) {
   weirL_uv(L, UV_HOOKS);
   hooked = lua_rawgeti(L, -1, HOOK_WAKE) == LUA_TFUNCTION;
   lua_pop(L, 2);
-  S->on_wake = hooked;
+  S->notice = (uint8_t)((S->notice & ~NOTICE_WAKE) | (hooked ? NOTICE_WAKE : 0));
   S->woken = false;
   if (status != LUA_OK) return lua_error(L);
   first = weir_deadlines_first(&S->deadlines);
@@ -702,7 +709,7 @@ static int loop_on_wake (lua_State *L) {
   weirL_uv(L, UV_HOOKS);
   lua_pushvalue(L, 1);
   lua_rawseti(L, -2, HOOK_WAKE);
-  S->on_wake = !lua_isnil(L, 1);
+  S->notice = (uint8_t)((S->notice & ~NOTICE_WAKE) | (lua_isnil(L, 1) ? 0 : NOTICE_WAKE));
   S->woken = false;
   return weirL_true(L);
 }
@@ -843,6 +850,8 @@ void weirL_open_scheduler (lua_State *L, int s) {
   lua_getiuservalue(L, s, UV_HOOKS);
   S->doomed = lua_newthread(L);
   lua_rawseti(L, -2, HOOK_DOOMED);
+  S->moved = lua_newthread(L);
+  lua_rawseti(L, -2, HOOK_MOVED);
   lua_pop(L, 1);
   weak_table(L, "v");
   lua_setiuservalue(L, s, UV_OWNED);
