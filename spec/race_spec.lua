@@ -94,6 +94,33 @@ describe("weir.race", function()
     assert.same({ "closed", "closed" }, log)
   end))
 
+  for name, race in pairs {
+    ["one in the same turn"] = { returning "first", raising "lost" },
+    ["one whose <close> raises"] = { failing_to_close "lost", returning "first" },
+    ["one that fails beside one that raises first"] = { failing_to_close "lost", raising "first" },
+  } do
+    it("reports the failure of a loser that nobody hears of: " .. name, failing(function(seen)
+      pcall(weir.race, race)
+      assert.equal(1, #seen)
+      assert.equal("lost", seen[1].err)
+      assert.equal("failed", seen[1].task:status())
+      assert.equal("string", type(seen[1].traceback))
+    end))
+  end
+
+  it("reports the failures of all losers, once each", failing(function(seen)
+    weir.race { failing_to_close "a", returning "first", failing_to_close "b", raising "c" }
+    local errors = {}
+    for i, failure in ipairs(seen) do errors[i] = failure.err end
+    table.sort(errors)
+    assert.same({ "a", "b", "c" }, errors)
+  end))
+
+  it("reports no failure that it raises", failing(function(seen)
+    pcall(weir.race, { forever, raising "first" })
+    assert.same({}, seen)
+  end))
+
   it("adds the failed task's traceback to what run raises", function()
     local function culprit() error "of the first" end
     local ok, err = pcall(weir.run_paused, function() weir.race { culprit, forever } end)
@@ -101,6 +128,15 @@ describe("weir.race", function()
     assert.matches("of the first", err, 1, true)
     assert.matches(":" .. debug.getinfo(culprit, "S").linedefined .. ": in", err, 1, true)
   end)
+end)
+
+describe("weir.join_all", function()
+  it("lets others run beside a loop of empty ones", paused(function()
+    local stop = false
+    weir.spawn(function() stop = true end)
+    for _ = 1, 1000 do weir.join_all {} end
+    assert.is_true(stop)
+  end))
 end)
 
 -- Calls f at each place inside a task where nobody can wait; f gets the words that explain it.

@@ -10,7 +10,7 @@ local weir = { _VERSION = "weir 0.1.0" }
 local internal = {
   new_kind = true, state = true, take = true, own = true, owner = true, unyieldable = true,
   coop = true, on_composite = true, READY = true, snapshot = true, on_report = true, explore = true,
-  trace_start = true, trace_stop = true, terminal = true, listing = true,
+  trace_start = true, trace_stop = true, terminal = true, listing = true, disown = true, report = true,
 }
 
 for name, value in pairs(core) do
@@ -69,7 +69,10 @@ end
 -- The first error aborts the rest and is raised once they have ended.
 function weir.join_all(functions)
   local n, tasks, results = count(functions, "join_all"), {}, {}
-  if n == 0 then return results end
+  if n == 0 then
+    core.coop() -- a loop of these must not starve others
+    return results
+  end
   local ok, err = scoped("join_all", function(scope)
     for i = 1, n do tasks[i] = spawn_named(scope, functions[i], functions[i]) end
   end)
@@ -78,13 +81,23 @@ function weir.join_all(functions)
   return results
 end
 
-local finish_meta = { __close = function(finish) finish.order.first = finish.order.first or finish.index end }
+local finish_meta = { __close = function(finish) table.insert(finish.order, finish.index) end }
 
--- f, which notes in `order` whether it was the first to end, in whatever way.
+-- f, which notes in `order` when it ends, in whatever way.
 local function racer(order, index, f)
   return function()
     local finish <close> = setmetatable({ order = order, index = index }, finish_meta) -- luacheck: ignore 211
     return f()
+  end
+end
+
+-- The scope of a race has raised the first error of a task, and handed on all others. If that was a loser's,
+-- nobody will be told.
+local function report_loser(tasks, order)
+  if tasks[order[1]]:status() == "failed" then return end
+  for i = 2, #order do
+    local loser = tasks[order[i]]
+    if loser:status() == "failed" then return core.report(loser) end
   end
 end
 
@@ -94,14 +107,15 @@ function weir.race(functions)
   local n = count(functions, "race")
   if n == 0 then error("bad argument #1 to 'race' (at least one function expected)", 2) end
   local tasks, order = {}, {}
-  local _, err = scoped("race", function(scope)
+  local ok, err = scoped("race", function(scope)
     for i = 1, n do tasks[i] = spawn_named(scope, racer(order, i, functions[i]), functions[i]) end
     core.select(tasks)
     scope:abort_all()
   end)
-  local first = order.first
+  local first = order[1]
   if not first then error(err, 0) end -- there was no memory for them
-  local results = results_of(tasks[first]) -- what the scope has raised may be a loser's
+  if not ok then report_loser(tasks, order) end
+  local results = results_of(tasks[first])
   return first, table.unpack(results, 1, results.n)
 end
 
