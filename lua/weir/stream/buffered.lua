@@ -2,6 +2,7 @@
 -- SPDX-License-Identifier: MIT
 --
 --   source --> queue of tasks, in the order of their elements, at most n --> results
+--              queue[first .. last]
 --              done[task] = packed results of one that has ended and whose turn has not come
 --
 -- The tasks live in a join set of the node: dropping the stream aborts them. They run on between two
@@ -14,11 +15,16 @@ local pull = node.pull
 
 local buffered = {}
 
+local function enqueue(self, task)
+  self.last = self.last + 1
+  self.queue[self.last] = task
+end
+
 local function noted(self, task, ...)
   if task == nil then return false end
   self.running = self.running - 1
   self.done[task] = table.pack(...) -- true, results... or false, err
-  if self.unordered then table.insert(self.ready, task) end
+  if self.unordered then enqueue(self, task) end
   return true
 end
 
@@ -26,12 +32,23 @@ local function note_finished(self)
   while self.running > 0 and noted(self, self.set:try_join_next()) do end
 end
 
+local function held(...)
+  node.hold_all(table.pack(...))
+  return ...
+end
+
+-- The body of a task. What its function returns outlives it.
+local function work(f, ...)
+  return held(f(...))
+end
+
 local function started(self, status, ...)
   if status ~= true then return status end
-  local task = self.set:spawn(self.f, ...)
+  local task = self.set:spawn(work, self.f, ...)
+  node.give_all(table.pack(...), task)
   task:name(self.name)
   self.running, self.open = self.running + 1, self.open + 1
-  if not self.unordered then table.insert(self.ready, task) end
+  if not self.unordered then enqueue(self, task) end
   return true
 end
 
@@ -46,17 +63,18 @@ end
 
 local function outcome(result)
   if not result[1] then error(result[2], 0) end
+  node.own_all(result)
   return table.unpack(result, 1, result.n)
 end
 
 local function poll(self)
   note_finished(self)
   local status = fill(self)
-  local task = self.ready[1]
+  local task = self.queue[self.first]
   local result = task and self.done[task]
   if result then
-    table.remove(self.ready, 1)
-    self.done[task], self.open = nil, self.open - 1
+    self.queue[self.first], self.done[task] = nil, nil
+    self.first, self.open = self.first + 1, self.open - 1
     return outcome(result)
   end
   if status == false and self.open > 0 then return nil end
@@ -69,9 +87,10 @@ local function leaves(self, branches)
 end
 
 local function release(self)
+  note_finished(self)
   self.set:drop()
-  for _, result in pairs(self.done) do node.discard(result) end
-  self.done, self.ready = {}, {}
+  for _, result in pairs(self.done) do node.discard(result, true) end
+  self.done, self.queue = {}, {}
 end
 
 local function make(source, n, f, unordered)
@@ -81,7 +100,7 @@ local function make(source, n, f, unordered)
     poll = poll, leaves = leaves, release = release,
     source = source, limit = n, f = f, unordered = unordered, set = set, awaits = node.ready(set),
     running = 0, open = 0, -- tasks at work; those and the results not yet handed on
-    ready = {}, done = {}, -- whose turn comes next, first first
+    queue = {}, first = 1, last = 0, done = {},
     name = ("%s:%d in a stream"):format(info.short_src, info.linedefined),
   }
 end

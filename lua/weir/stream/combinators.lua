@@ -53,8 +53,17 @@ function combinators.map(source, f)
   return made_by(source, map_step, f)
 end
 
+-- Whether to keep the element: if f says what is wanted of it. If not, it dies; the handles that f has moved
+-- on do not die with it.
+local function keeps(self, wanted, ...)
+  local handles = self.messages and node.handles(...)
+  local keep = not self.f(...) ~= wanted
+  if not keep and handles then node.discard(handles, true) end
+  return keep
+end
+
 local function filter_step(self, status, ...)
-  if status ~= true or self.f(...) then return status, ... end
+  if status ~= true or keeps(self, true, ...) then return status, ... end
   return self:poll()
 end
 
@@ -106,7 +115,7 @@ function combinators.take(source, n)
 end
 
 local function take_while_step(self, status, ...)
-  if status ~= true or self.f(...) then return status, ... end
+  if status ~= true or keeps(self, true, ...) then return status, ... end
   return false
 end
 
@@ -117,6 +126,7 @@ end
 local function skip_step(self, status, ...)
   if status ~= true or self.left == 0 then return status, ... end
   self.left = self.left - 1
+  node.discard(table.pack(...), self.messages)
   return self:poll()
 end
 
@@ -128,7 +138,7 @@ end
 
 local function skip_while_step(self, status, ...)
   if status ~= true or not self.f then return status, ... end
-  if self.f(...) then return self:poll() end
+  if not keeps(self, false, ...) then return self:poll() end
   self.f = nil
   return true, ...
 end
@@ -220,12 +230,14 @@ local function zip_right(self, status, ...)
   local pair, n = self.held, select("#", ...)
   table.move({ ... }, 1, n, pair.n + 1, pair)
   self.held = nil
+  node.own_all(pair)
   return true, table.unpack(pair, 1, pair.n + n)
 end
 
 local function zip_left(self, status, ...)
   if status ~= true then return status, ... end
   self.held = table.pack(...)
+  node.hold_all(self.held)
   return zip_right(self, pull(self.other))
 end
 
@@ -239,7 +251,7 @@ local function zip_leaves(self, branches)
 end
 
 local function release_held(self)
-  if self.holds_messages then node.discard(self.held) end
+  node.discard(self.held, self.holds_messages)
   self.held = nil
 end
 
@@ -247,35 +259,41 @@ function combinators.zip(left, right)
   return {
     poll = poll_zip, leaves = zip_leaves, release = release_held,
     source = left, other = right, holds_messages = left.messages,
+    messages = left.messages and right.messages,
   }
 end
 
 -- The chunk that is being filled stays in the node, so that a cut-short wait keeps it.
-local function emit(self)
+function combinators.emit(self)
   local part = self.part
   self.part = nil
+  node.own(part)
   return true, part
 end
+local emit = combinators.emit
 
 local function chunks_step(self, status, ...)
   if status == false and self.part then return emit(self) end
   if status ~= true then return status, ... end
-  local part = self.part or {}
+  local part, v = self.part or {}, value(...)
   self.part = part
-  part[#part + 1] = value(...)
+  part[#part + 1] = v
+  local kind = type(v)
+  if kind == "table" then node.compose(part) end
   if #part == self.size then return emit(self) end
+  if kind == "table" or kind == "userdata" then node.hold(v) end
   return poll_step(self)
 end
 
 local function release_part(self)
-  if self.holds_messages then node.discard(self.part) end
+  node.discard(self.part, self.messages)
   self.part = nil
 end
 
 function combinators.chunks(source, n)
   return {
     poll = poll_step, step = chunks_step, release = release_part,
-    source = source, size = n, holds_messages = source.messages,
+    source = source, size = n, messages = source.messages,
   }
 end
 

@@ -24,6 +24,7 @@ local gathered_meta = {
 local function gather(gathered, status, ...)
   if status == true then
     local v = node.value(...)
+    node.hold(v)
     gathered.list[#gathered.list + 1] = v
     if select("#", ...) ~= 1 or ... == nil then gathered.packs[v] = true end
     gathered.root.gathered = gathered
@@ -37,6 +38,7 @@ function methods.collect(self)
   while gather(gathered, advance(self, root, nil, nil, gathered)) do end
   local list = gathered.list
   gathered.list = {}
+  node.own_all(list)
   return list
 end
 
@@ -112,6 +114,7 @@ local function handed(level, root, to, send, status, ...)
   if status == "also" then return "closed" end
   if status ~= true then return nil end
   local element = table.pack(...)
+  node.hold_all(element) -- it outlives this task, in the channel or in the tree
   local ok, sent, why = pcall(send, to, node.value(...))
   if ok and sent then return nil end
   node.give_back(root, element)
@@ -132,25 +135,25 @@ end
 
 local sending_meta = {
   __close = function(sending)
-    local told = sending.root.sending
-    sending.root.sending = nil
-    told:notify_waiters()
+    if sending.root.sending == sending then sending.root.sending = nil end
+    if sending.over then sending.over:notify_one() end
   end,
 }
 
--- A broadcast has no permits: the first element is kept for it until there is room.
-local function hand_on_kept(self, root, tx)
+-- A broadcast has no permits: the first element stands in its line, and in the tree until it is sent.
+local function hand_on_itself(self, root, tx)
   local seat <close> = wait.sit(root, self, 4) -- luacheck: ignore 211
   local front = root.front
   if not front then return nil end -- taken before we could wait
   local element = front[#front]
   local v = node.value(table.unpack(element, 1, element.n))
-  root.sending = weir.notify()
-  local sending <close> = setmetatable({ root = root }, sending_meta) -- luacheck: ignore 211
+  local sending <close> = setmetatable({ root = root }, sending_meta)
+  root.sending = sending
   local which, sent, why = wait.select({ root.kick, { tx, v } }, nil, 4)
   if which == 1 then return nil end
-  if sent then node.drop_front(root) end
-  return why
+  if not sent then return why end
+  if root.front then node.take_front(root) end -- (it is gone if the stream was dropped)
+  return nil
 end
 
 local function check_sender(tx)
@@ -168,7 +171,7 @@ function methods.forward(self, tx)
   local closed = check_sender(tx)
   local root = state(self, KIND)
   local send = tx.try_send or tx.send -- (what a watch is sent replaces what it has)
-  local hand_on = tx.reserve and hand_on_with_permit or hand_on_kept
+  local hand_on = tx.reserve and hand_on_with_permit or hand_on_itself
   local ending
   repeat
     ending = handed(3, root, tx, send, advance(self, root, nil, closed))

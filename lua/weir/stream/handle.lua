@@ -89,7 +89,7 @@ function methods.next(self, timeout)
   return outcome(advance(self, root, deadline))
 end
 
--- Puts the element back that it hands on. Nothing can come between.
+-- Puts the element back that it hands on, and that stays the stream's. Nothing can come between.
 local function peeked(root, status, ...)
   if status == true then node.give_back(root, table.pack(...)) end
   return outcome(status, ...)
@@ -188,6 +188,7 @@ function methods.into_remainder(self)
     if not chunk then break end -- it is being sent
     table.move(chunk, 1, #chunk, #part + 1, part)
   end
+  node.own(rest)
   table.move(rest, 1, #rest, #part + 1, part)
   root.part, root.source = nil, nil
   source = source or { ended = true }

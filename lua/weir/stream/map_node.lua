@@ -66,6 +66,8 @@ end
 function ask(self, left)
   if self.count == 0 then return false end
   if left <= 0 then return nil end
+  self.starved = node.is_out_of_fuel()
+  if self.starved then return nil end
   local key
   repeat
     self.at = self.at % self.last + 1
@@ -75,10 +77,12 @@ function ask(self, left)
 end
 
 local function poll(self)
+  self.starved = false
   return ask(self, self.count)
 end
 
 local function leaves(self, branches)
+  if self.starved then return true end
   local starved = false
   for i = 1, self.last do
     local source = self.nodes[self.order[i]]

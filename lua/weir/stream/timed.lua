@@ -42,9 +42,8 @@ local function chunk_answer(self, status, ...)
   end
   if self.part and not self.armed then arm(self) end
   if status == nil and is_due(self) then
-    local part = self.part
-    self.armed, self.part = false, nil
-    return true, part
+    self.armed = false
+    return combinators.emit(self)
   end
   return status, ...
 end

@@ -21,7 +21,8 @@ local LOOKS <const> = wait.LOOKS
 
 -- Lets a task that waits on the tree look again.
 function wait.kick(root)
-  if root.waiting then root.kick:notify_one() end
+  if root.sending then node.reclaim(root)
+  elseif root.waiting then root.kick:notify_one() end
 end
 
 -- Raises if the handle was dropped, moved or taken over since the method was entered.
