@@ -118,6 +118,28 @@ describe("weir.run_paused", function()
   end)
 end)
 
+describe("a virtual clock that shows 1e308", function()
+  it("never comes to where the sum with a time is no number", function()
+    local text = helper.program [[
+      local weir = require "weir"
+      print(pcall(weir.run_paused, function()
+        weir.sleep(1e308)
+        local task, timer, interval = weir.spawn(weir.sleep, 1e308), weir.after(1e308), weir.interval(1e308)
+        interval:tick()
+        local waits = weir.spawn(timer.wait, timer)
+        weir.sleep_until(1.7e308)
+        print(task:status(), waits:status(), weir.now())
+        print(timer:deadline(), timer:is_elapsed(), timer:wait(0))
+        print(interval:tick(0))
+        timer:wait()
+      end))
+    ]]
+    local first, rest = text:match "^(.-timeout\n.-timeout\n)(.*)$"
+    assert.equal("waiting\twaiting\t1.7e+308\ninf\tfalse\tnil\ttimeout\nnil\ttimeout\n", first, text)
+    assert.matches("^false\tdeadlock: ", rest)
+  end)
+end)
+
 describe("weir.advance", function()
   it("moves the clock by the exact amount", paused(function()
     local elapsed = watch()
@@ -895,9 +917,57 @@ describe("Timer:is_elapsed", function()
     assert.is_true(timer:is_elapsed())
     assert.is_true(timer:is_elapsed())
   end))
+
+  -- Calls f with a timer that has become due while this task ran.
+  local function just_due(f)
+    return function()
+      weir.run(function()
+        local timer = weir.after(0.001)
+        while weir.now() < timer:deadline() do end
+        f(timer)
+      end)
+    end
+  end
+
+  it("says the same as a wait, as soon as it is due", just_due(function(timer)
+    assert.is_true(timer:is_elapsed())
+    assert.is_true(timer:wait(0))
+  end))
+
+  it("says the same as a select, as soon as it is due", just_due(function(timer)
+    local tx, rx = weir.mpsc(1)
+    tx:send "ready, too"
+    assert.same({ 1, true }, { weir.select_biased { timer, rx } })
+    assert.same({ "timer", true }, { weir.try_select { timer = timer } })
+  end))
+
+  it("says the same as tostring, as soon as it is due", just_due(function(timer)
+    assert.matches("elapsed", tostring(timer))
+  end))
+
+  it("first seen by one who polls, wakes those who wait", function()
+    weir.run(function()
+      local timer = weir.after(0.001)
+      local waiting = later(timer.wait, timer)
+      while weir.now() < timer:deadline() do end
+      assert.is_true(timer:wait(0))
+      assert.same({ true, true }, { waiting:join() })
+    end)
+  end)
 end)
 
 describe("weir.interval", function()
+  for _, missed in ipairs { "burst", "delay", "skip" } do
+    it("of a period that is nothing beside the clock ticks at once, after a miss, too: " .. missed, paused(function()
+      local interval = weir.interval(5e-324, { missed = missed })
+      weir.sleep(1)
+      for _ = 1, 3 do assert.is_true(interval:tick(0) <= weir.now()) end
+      weir.sleep(1)
+      assert.is_true(interval:tick(0) <= weir.now())
+      if missed ~= "burst" then assert.equal(weir.now(), interval:tick(0)) end
+    end))
+  end
+
   it("ticks at once, then once a period", paused(function()
     local elapsed, interval = watch(), weir.interval(1)
     assert.equal("Interval", weir.type(interval))

@@ -6,7 +6,8 @@
 **   Interval   next: the scheduled time of the next tick; due and line as above,
 **              due only while somebody waits
 **
-** T1  a timer is elapsed, or its `due` is in the heap, or it is never due
+** T1  a timer is elapsed, or its `due` is in the heap, or it is never due: its time, or the
+**     sum with the clock, is infinite
 ** T2  nobody waits for a timer that is elapsed
 ** T3  the line of an interval is empty, or its `due` is in the heap, where every interval
 **     has a place kept for it (S5)
@@ -42,8 +43,9 @@ static int sleep_for (lua_State *L, double seconds, const char *verb) {
     weirL_make_ready(t);
     return weirL_yield(L, t, 0, sleep_k);
   }
-  if (!isinf(seconds)) weirL_deadline_room(L, S);
-  weirL_wait_start(t, isinf(seconds) ? -1 : seconds);
+  if (isinf(weirL_clock(S) + seconds)) seconds = -1;      /* for ever */
+  else weirL_deadline_room(L, S);
+  weirL_wait_start(t, seconds);
   weir_park(&t->parking, &t->self, 0);
   return weirL_park(L, t, 0, sleep_k);
 }
@@ -80,6 +82,11 @@ static void set_when (Timer *t, double when) {
   t->shift = t->S->shift;
 }
 
+/* Its time has come, if the scheduler has not yet seen that, either. */
+static bool is_due (Timer *t) {
+  return t->elapsed || weirL_clock(t->S) >= due_at(t);
+}
+
 /* It is due. From the scheduler: only links. */
 void weirL_timer_fire (weir_Deadline *due) {
   Timer *t = weir_container(due, Timer, due);
@@ -111,16 +118,22 @@ static void set_timer (lua_State *L, Timer *t, double seconds) {
   set_when(t, weirL_clock(t->S) + seconds);
   t->elapsed = !(seconds > 0);
   if (t->elapsed) weir_line_tell_all(&t->line);
-  else if (!isinf(seconds)) weir_deadlines_start(&t->S->deadlines, &t->due, t->when, DUE_TIMER);
+  else if (!isinf(t->when)) weir_deadlines_start(&t->S->deadlines, &t->due, t->when, DUE_TIMER);
 }
 
 static int timer_poll (lua_State *L, int i, weir_Waiter *won) {
+  Timer *t = (Timer *)lua_touserdata(L, i);
   (void)won;
-  return ((Timer *)lua_touserdata(L, i))->elapsed ? weirL_true(L) : WEIR_PENDING;
+  if (!is_due(t)) return WEIR_PENDING;
+  if (!t->elapsed) {                            /* before the next turn */
+    weir_deadlines_stop(&t->S->deadlines, &t->due);
+    weirL_timer_fire(&t->due);
+  }
+  return weirL_true(L);
 }
 
 static bool timer_ready (lua_State *L, int i) {
-  return ((Timer *)lua_touserdata(L, i))->elapsed;
+  return is_due((Timer *)lua_touserdata(L, i));
 }
 
 static void timer_enter (lua_State *L, int i, weir_Waiter *w) {
@@ -160,31 +173,28 @@ static int timer_deadline (lua_State *L) {
 }
 
 static int timer_is_elapsed (lua_State *L) {
-  Timer *t = (Timer *)weirL_check(L, 1, TIMER);
-  lua_pushboolean(L, t->elapsed || weirL_clock(t->S) >= due_at(t));
+  lua_pushboolean(L, is_due((Timer *)weirL_check(L, 1, TIMER)));
   return 1;
 }
 
 int weirL_timer_fill (const Object *o, char *text, size_t size) {
   const Timer *t = (const Timer *)o;
-  return snprintf(text, size, t->elapsed ? "elapsed" : "in %.3f s",
-                  t->when + (t->S->shift - t->shift) - weirL_clock(t->S));
+  double left = t->when + (t->S->shift - t->shift) - weirL_clock(t->S);
+  return snprintf(text, size, t->elapsed || left <= 0 ? "elapsed" : "in %.3f s", left);
 }
 
 /* ---- intervals ------------------------------------------------------------ */
 
-/* The tick scheduled for t->when is taken at `now`: when is the next? */
+/* The tick scheduled for t->when is taken at `now`: when is the next? A period that is nothing
+** beside the clock has no number of ticks that were missed: then as after `now`. */
 static void next_tick (Timer *t, double now) {
-  double late = now - t->when;
-  switch (t->missed) {
-    case BURST: t->when += t->period; break;
-    case DELAY:
-      t->when = late > 0.005 ? now + t->period : t->when + t->period;
-      break;
-    default:
-      t->when += t->period * (late > 0.005 ? floor(late / t->period) + 1 : 1);
-      break;
+  double late = now - t->when, n = 1;
+  if (t->missed == SKIP && late > 0.005) n = floor(late / t->period) + 1;
+  if (isinf(n) || (t->missed == DELAY && late > 0.005)) {
+    t->when = now;
+    n = 1;
   }
+  t->when += t->period * n;
 }
 
 static int interval_poll (lua_State *L, int i, weir_Waiter *won) {
