@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What a set forgets it forgot all at once, and put a new table in the place of the old one: a finalizer that ran
--- when that was made spawned into the set, and its task was anchored by the old one.
+-- What a set forgets it forgot all at once, and put a new table in the place of the old one: a finalizer that
+-- ran when that was made spawned into the set, and its task was anchored by the old one.
 
 local weir = require "weir"
 local helper = require "spec.helper"
