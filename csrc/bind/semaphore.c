@@ -79,10 +79,9 @@ static int semaphore_try_acquire (lua_State *L) {
   return n == WEIR_PENDING ? weirL_reason(L, "full") : n;
 }
 
-/* s:available() -> what a try_acquire could take */
+/* s:available() -> what a try_acquire could take, were it open */
 static int semaphore_available (lua_State *L) {
-  const Semaphore *s = semaphore(L);
-  lua_pushinteger(L, s->closed ? 0 : weir_permits_available(&s->k));
+  lua_pushinteger(L, weir_permits_available(&semaphore(L)->k));
   return 1;
 }
 

@@ -521,7 +521,7 @@ function others.semaphore(weir, sim, w, n)
   end)
   return { ops = ops,
     observe = { sem = function(h) return h:available(), h:is_closed() end },
-    expect = { sem = function() return s.closed and 0 or Sim.available(s.p), s.closed end } }
+    expect = { sem = function() return Sim.available(s.p), s.closed end } }
 end
 
 -- ---- mutex and rwlock -------------------------------------------------------------------------------
