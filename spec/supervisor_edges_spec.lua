@@ -388,6 +388,37 @@ describe("on_failure of a supervisor that ends", function()
   end))
 end)
 
+describe("on_failure of a supervisor below another", function()
+  local function hooked(hook)
+    local sup
+    sup = started { node "a", below("n", { node "x" }, { on_failure = function() hook(sup) end }) }
+    sup:child("n"):child("x"):cast "fail"
+    settle()
+    return sup
+  end
+
+  it("cannot wait for the end of one above, which would wait for it", supervised(function()
+    local said = {}
+    local sup = hooked(function(top)
+      for _, ask in ipairs {
+        function() top:stop() end, function() top:join() end, function() top:stop_child "n" end,
+      } do
+        said[#said + 1] = helper.blames(ask, "waits for itself")
+      end
+      top:stop(0)
+    end)
+    assert.is_true(sup:join(1))
+    assert.equal(3, #said)
+  end))
+
+  it("may have one above stop another child", supervised(function()
+    local stopped
+    local sup <close> = hooked(function(top) stopped = top:stop_child("a", 1) end)
+    assert.is_true(stopped)
+    assert.equal("n", names(sup))
+  end))
+end)
+
 describe("supervisor:ready of one below another", function()
   it("stays true in later lives, as that of an actor does", supervised(function()
     local Slow = { init = function() weir.sleep(1) end }
@@ -403,6 +434,17 @@ describe("supervisor:ready of one below another", function()
 end)
 
 describe("the table of a supervisor", function()
+  it("is the list of children for all its lives, whatever becomes of it", supervised(function()
+    local children = { node "x" }
+    local sup <close> = started { below("n", children) }
+    children[1], children[2] = "nonsense", "nonsense"
+    local n = sup:child "n"
+    n:kill()
+    settle()
+    assert.equal("pong", n:child("x"):call "ping")
+    assert.equal("x", names(n))
+  end))
+
   it("that contains itself is refused with a sentence", function()
     local options = { children = {} }
     options.children[1] = { name = "n", supervisor = options }

@@ -283,20 +283,12 @@ function Cell:retire(life)
   outcome.settle(self, life)
 end
 
-local function is_below(unit, supervisor)
-  while unit do
-    if unit.owner == supervisor then return true end
-    unit = unit.owner
-  end
-  return false
-end
-
 --- Whether `task` is one of those (or below one of those) that a supervisor above this actor too is about to
 --- stop, to start them again together with it: to wait for its next life would be to wait for itself.
 function Cell:is_left_by(task)
-  local other = task and by_task[task]
+  local other = self.owner and task and by_task[task]
   while other and other.owner do
-    if other.leaving and is_below(self, other.owner) then return true end
+    if other.leaving and self.owner:is_in(other.owner) then return true end
     other = other.owner
   end
   return false

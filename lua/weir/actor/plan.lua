@@ -222,6 +222,7 @@ function new_supervisor(options, name, owner, seat, level)
       .. "not negative", level + 1)
   end
   local children = optional(options, "children", "table", fname, level + 1) or {}
+  local specs = table.move(children, 1, #children, 1, {})         -- to begin with again: theirs may change
   local self = setmetatable({
     name = optional(options, "name", "string", fname, level + 1) or name,
     strategy = word(options, "strategy", STRATEGIES, "one_for_one", fname, level + 1),
@@ -229,11 +230,11 @@ function new_supervisor(options, name, owner, seat, level)
     on_failure = optional(options, "on_failure", "function", fname, level + 1),
     backoff = read_backoff(options.backoff, fname, level + 1),
     intensity = intensity, period = options.period or 5, shutdown = options.shutdown or 5,
-    options = options, specs = children, members = {}, by_name = {}, queue = {}, failures = {},
+    options = options, specs = specs, members = {}, by_name = {}, queue = {}, failures = {},
     serial = 0, restarts = 0, bell = weir.notify(), owner = owner, seat = seat,
     is_open = true, concluded = true,
   }, Supervisor)
-  for _, spec in ipairs(children) do add_original(self, spec, level + 1) end
+  for _, spec in ipairs(specs) do add_original(self, spec, level + 1) end
   return self
 end
 

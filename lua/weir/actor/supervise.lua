@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- actor.supervise, and what the holder of a supervisor can say to it.
 
-local weir = require "weir"
 local check = require "weir.actor.check"
 local outcome = require "weir.actor.outcome"
 local plan = require "weir.actor.plan"
@@ -20,13 +19,14 @@ local function core_of(handle)
   return core
 end
 
--- Where an operation is about to wait for what the supervisor does.
-local function check_wait(core, seconds, fname, level)
+-- Where an operation is about to wait for what the supervisor does, or for the end of `unit`.
+local function check_wait(core, unit, seconds, fname, level)
   if seconds == 0 then return end
   check.task(fname, level + 1)
-  if core.task == weir.current() then
-    error(("supervisor '%s' waits for itself: in its own task, where on_failure runs, it can only be asked: "
-      .. "with a limit of 0"):format(core.name), level + 1)
+  local asking = Supervisor.current()
+  if asking and (asking == core or asking:is_in(unit)) then
+    error(("supervisor '%s' waits for itself: in its own task, where on_failure runs, %s can only be called "
+      .. "with a limit of 0"):format(asking.name, fname), level + 1)
   end
 end
 
@@ -79,7 +79,7 @@ function Handle:stop_child(name, seconds)
   local core = core_of(self)
   local child = core.by_name[name]
   if not child then return nil, "empty" end
-  check_wait(core, seconds, "supervisor:stop_child", 2)
+  check_wait(core, child.unit, seconds, "supervisor:stop_child", 2)
   core:dismiss(child)
   local ok, why = outcome.join(child.unit, seconds)
   if ok == nil then return nil, why end
@@ -91,7 +91,7 @@ function Handle:stop(seconds)
   check.seconds(seconds, 1, "stop", 2)
   local core = core_of(self)
   if not core:is_down() then
-    check_wait(core, seconds, "supervisor:stop", 2)
+    check_wait(core, core, seconds, "supervisor:stop", 2)
     core:ask_stop(true)
   end
   return core:wait_down(seconds)
@@ -106,14 +106,14 @@ end
 function Handle:join(seconds)
   check.seconds(seconds, 1, "join", 2)
   local core = core_of(self)
-  if not core.ended then check_wait(core, seconds, "supervisor:join", 2) end
+  if not core.ended then check_wait(core, core, seconds, "supervisor:join", 2) end
   return outcome.join(core, seconds)
 end
 
 function Handle:ready(seconds)
   check.seconds(seconds, 1, "ready", 2)
   local core = core_of(self)
-  if not (core.is_ready or core.ended) then check_wait(core, seconds, "supervisor:ready", 2) end
+  if not (core.is_ready or core.ended) then check_wait(core, nil, seconds, "supervisor:ready", 2) end
   return outcome.ready(core, seconds)
 end
 

@@ -8,6 +8,8 @@
 --                 stopping  was asked to end by the supervisor, which waits for it
 --                 ended     ended by itself; a note lies in the queue
 --
+-- (Long for one file: the life of a supervisor is one loop, and these hold between all that it calls.)
+--
 -- S1  child_ended and child_ready run in the child's task, wait for nothing and only take notes;
 --     all decisions are made in the supervisor's own task, one after the other
 -- S2  the queue holds a child once for its end and once for a wish to stop it, so it needs no limit
@@ -28,6 +30,9 @@ local Supervisor = { __name = "weir.actor.Supervisor" }
 Supervisor.__index = Supervisor
 
 local supervisor = { Supervisor = Supervisor }
+
+-- task -> supervisor
+local by_task = setmetatable({}, { __mode = "k" })
 
 -- What a life of a supervisor's task leaves behind; as Life of an actor.
 local Life = {}
@@ -382,8 +387,22 @@ function Supervisor:begin()
   for _, child in ipairs(self.members) do
     child.state, child.due, child.tries = "down", 0, 0
   end
-  self.task = weir.spawn(live, self.life)
-  self.task:name(self.name)
+  local task = weir.spawn(live, self.life)
+  task:name(self.name)
+  self.task, by_task[task] = task, self
+end
+
+--- The supervisor whose task runs now, or nil.
+function Supervisor.current()
+  local task = weir.current()
+  return task and by_task[task]
+end
+
+--- Whether it is `unit`, or below it.
+function Supervisor:is_in(unit)
+  local place = self
+  while place and place ~= unit do place = place.owner end
+  return place ~= nil
 end
 
 --- Asks the present life to end.
