@@ -2,12 +2,15 @@
 /*
 ** module.c -- luaopen_weir_core: one scheduler for each Lua state, and the table
 ** of functions that the Lua side completes.
+**
+** The registry keeps the table, whose functions keep the scheduler: who forgets that the
+** module was loaded (package.loaded, as test tools do) and loads it again gets the same one.
 */
 #include <string.h>
 
 #include "bind.h"
 
-static const char state_key;      /* its address keys the scheduler in the registry */
+static const char module_key;     /* its address keys the table in the registry */
 
 WEIR_EXPORT int luaopen_weir_core (lua_State *L);
 
@@ -16,11 +19,11 @@ WEIR_EXPORT int luaopen_weir_core (lua_State *L) {
   int s;
   luaL_checkversion(L);
   lua_settop(L, 0);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE) return 1;
+  lua_settop(L, 0);
   S = (Scheduler *)lua_newuserdatauv(L, sizeof(Scheduler), UV_COUNT);
   s = lua_gettop(L);
   memset(S, 0, sizeof *S);
-  lua_pushvalue(L, s);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
   lua_newtable(L);                              /* the module */
   weirL_open_scheduler(L, s);
   weirL_open_wait(L, s);
@@ -46,5 +49,7 @@ WEIR_EXPORT int luaopen_weir_core (lua_State *L) {
   weirL_open_snapshot(L, s);
   weirL_open_explore(L, s);
   weirL_open_trace(L, s);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
   return 1;
 }
