@@ -224,7 +224,8 @@ static int sender_call (lua_State *L) {
     lua_settop(L, 3);
     return weirL_give_way(L, S, sender_call);
   }
-  t = weirL_may_wait(L, S, "call");
+  if (seconds == 0 || c->k.refusing) t = NULL;  /* it needs no task for that */
+  else t = weirL_may_wait(L, S, "call");
   if (seconds > 0) {                            /* not when the message is sent already */
     weirL_deadline_room(L, S);
     S->kept++;                                  /* (lost if memory fails below: 24 bytes) */
@@ -247,9 +248,11 @@ static int sender_call (lua_State *L) {
     take_back(L);
     return weirL_reason(L, n == 2 ? "closed" : "timeout");
   }
-  if (seconds == 0 && !o->k.sent) {             /* sent, but no time to wait */
+  if (seconds == 0) {                           /* sent, but no time to wait */
+    if (WEIR_UNLIKELY(o->k.sent)) n = weirL_oneshot_push(L, o, CALL_REPLY);   /* (on_wake's hook ran the actor) */
+    else n = weirL_reason(L, "timeout");
     weirL_oneshot_hang_up(L, S, o, CALL_REPLY);
-    return weirL_reason(L, "timeout");
+    return n;
   }
   weirL_wait_start(t, seconds);
   t->calling = true;

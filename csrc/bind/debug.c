@@ -153,10 +153,12 @@ static int by_id (const void *a, const void *b) {
 
 /* Push a userdata with the unfinished tasks by id, and NULL. [-0, +1, m] */
 static const Task **all_tasks (lua_State *L, const Scheduler *S) {
-  const Task **all = (const Task **)lua_newuserdatauv(L, (S->ntasks + 1) * sizeof *all, 0);
-  uint32_t i, n = 0;
-  for (i = 1; i <= S->nslots; i++)
-    if (weirL_slot_task(S, i) != NULL) all[n++] = weirL_slot_task(S, i);
+  uint32_t room = S->ntasks, i, n = 0;         /* (a finalizer may spawn more, or end some) */
+  const Task **all = (const Task **)lua_newuserdatauv(L, (room + 1) * sizeof *all, 0);
+  for (i = 1; i <= S->nslots && n < room; i++) {
+    const Task *t = weirL_slot_task(S, i);
+    if (t != NULL && t->status < DONE) all[n++] = t;
+  }
   qsort((void *)all, n, sizeof *all, by_id);
   all[n] = NULL;
   return all;

@@ -25,6 +25,7 @@
 ** Long because the four kinds of frame differ only in how they are cut.
 */
 #include <assert.h>
+#include <math.h>
 
 #include "bind.h"
 
@@ -363,7 +364,7 @@ static int timeout (lua_State *L) {
   fill(L, S, t, f, n);
   S->kept--;
   if (s == 0) f->expired = t->expired = true;
-  else if (s > 0)
+  else if (s > 0 && !isinf(weirL_clock(S) + s))
     weir_deadlines_start(&S->deadlines, &f->due, weirL_clock(S) + s, DUE_FRAME);
   enter(L, t, f);
   return go_on(L, S, f, n);
@@ -397,12 +398,16 @@ int weirL_run_until_cancelled (lua_State *L) {
 /* A scope where nobody can wait: all is well if its body leaves no task. */
 static int scope_plainly (lua_State *L, Scheduler *S) {
   JoinSet *set = weirL_set_new(L, S, 0);        /* f; args; set */
-  int n = lua_gettop(L) - 1;
+  int n = lua_gettop(L) - 1, status;
   weirL_handle_new(L, S, JOIN_SET, -1, set);
   lua_insert(L, 2);
   lua_insert(L, 1);                             /* set; f; handle; args */
-  lua_call(L, n, LUA_MULTRET);
+  status = lua_pcall(L, n, LUA_MULTRET, 0);
   set->dropped = true;
+  if (status != LUA_OK) {
+    weirL_set_abort(set);
+    return lua_error(L);
+  }
   if (set->nrunning > 0) {
     weirL_set_abort(set);
     weirL_may_not_wait(L, S, "scope");

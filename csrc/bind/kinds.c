@@ -63,7 +63,7 @@ int weirL_set_fill (const Object *o, char *text, size_t size);
 
 static const char clone_tx[] = "pass tx:clone() to keep one";
 static const char clone_rx[] = "pass rx:clone() to keep one";
-static const char resubscribe[] = "pass rx:resubscribe() or tx:resubscribe() to keep one";
+static const char resubscribe[] = "pass rx:resubscribe() or tx:subscribe() to keep one";
 
 const Kind weirL_kinds[KINDS] = {
   [MPSC_SENDER] = {"mpsc.Sender", "sender", clone_tx, sizeof(Handle), &weirL_reserve_op,

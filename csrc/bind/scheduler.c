@@ -651,6 +651,7 @@ static int advance (lua_State *L) {
   double s = weirL_seconds(L, 1);
   if (!S->paused)
     return weirL_error(L, "weir.advance moves a virtual clock: call it inside weir.run_paused");
+  if (isinf(S->clock + s)) weirL_argerror(L, 1, "a finite time expected: the clock goes on from there");
   S->clock += s;
   fire_due(S);
   return weirL_true(L);

@@ -440,6 +440,7 @@ static void end_task (lua_State *L, Scheduler *S, Task *t) {
   lua_State *co = weirL_slot(S, t->slot)->co;
   weirL_cut_short(L, t);
   S->current = t;
+  t->status = RUNNING;
   if (!weirL_close_frames(L, S, t, NULL)) {
     S->current = NULL;
     return;
@@ -524,6 +525,12 @@ int weirL_push_results (lua_State *L, int i, const Task *t) {
   return n;
 }
 
+static void join_guard (lua_State *L, int i) {
+  const Task *t = (Task *)lua_touserdata(L, i);
+  if (t == t->S->current)
+    weirL_error(L, "a task cannot join itself: it would wait for its own end");
+}
+
 static int join_poll (lua_State *L, int i, weir_Waiter *won) {
   const Task *t = (Task *)lua_touserdata(L, i);
   (void)won;
@@ -540,8 +547,7 @@ static int join_poll (lua_State *L, int i, weir_Waiter *won) {
       lua_pushliteral(L, "aborted");
       return 2;
     default:
-      if (t == t->S->current)
-        weirL_error(L, "a task cannot join itself: it would wait for its own end");
+      join_guard(L, i);
       return WEIR_PENDING;
   }
 }
@@ -554,7 +560,7 @@ static void join_enter (lua_State *L, int i, weir_Waiter *w) {
   weir_line_join(&((Task *)lua_touserdata(L, i))->joiners, w);
 }
 
-const Op weirL_join_op = {"join", join_poll, join_ready, join_enter, NULL, false};
+const Op weirL_join_op = {"join", join_poll, join_ready, join_enter, join_guard, false};
 
 static int task_join (lua_State *L) {
   const Task *t = (Task *)weirL_check(L, 1, TASK);

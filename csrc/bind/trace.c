@@ -99,13 +99,33 @@ static void put_time (const Trace *t, const char *key, double seconds) {
   fprintf(t->file, "\"%s\":%lld.%03d", key, ns / 1000, (int)(ns % 1000));
 }
 
-static void put_string (const Trace *t, const char *s) {
+/* How many bytes the UTF-8 sequence at s has; 0: it is none. */
+static int sequence (const unsigned char *s) {
+  int i, n;
+  if (*s < 0x80) return 1;
+  n = *s >= 0xc2 && *s < 0xe0 ? 2 : *s >= 0xe0 && *s < 0xf0 ? 3 : *s >= 0xf0 && *s < 0xf5 ? 4 : 0;
+  for (i = 1; i < n; i++)
+    if ((s[i] & 0xc0) != 0x80) return 0;
+  if (*s == 0xe0 && s[1] < 0xa0) return 0;      /* written too long */
+  if (*s == 0xf0 && s[1] < 0x90) return 0;
+  if (*s == 0xed && s[1] > 0x9f) return 0;      /* a surrogate */
+  if (*s == 0xf4 && s[1] > 0x8f) return 0;      /* past the last */
+  return n;
+}
+
+/* A name may be any bytes; JSON is UTF-8: what is not comes as the sign for that. */
+static void put_string (const Trace *t, const char *text) {
+  const unsigned char *s = (const unsigned char *)text;
   fputc('"', t->file);
-  for (; *s != '\0'; s++) {
-    unsigned char c = (unsigned char)*s;
-    if (c == '"' || c == '\\') fputc('\\', t->file);
-    if (c < ' ') fprintf(t->file, "\\u%04x", c);
-    else fputc(c, t->file);
+  while (*s != '\0') {
+    int n = sequence(s);
+    if (n == 0) fputs("\\ufffd", t->file);
+    else if (*s < ' ') fprintf(t->file, "\\u%04x", *s);
+    else {
+      if (*s == '"' || *s == '\\') fputc('\\', t->file);
+      fwrite(s, 1, (size_t)n, t->file);
+    }
+    s += n > 0 ? n : 1;
   }
   fputc('"', t->file);
 }

@@ -17,6 +17,7 @@
 ** Each of them goes through weir_unpark, or has nothing left to give back.
 */
 #include <assert.h>
+#include <math.h>
 
 #include "bind.h"
 
@@ -42,9 +43,11 @@ WEIR_COLD Task *weirL_may_not_wait (lua_State *L, Scheduler *S, const char *verb
 ** is room. */
 void weirL_wait_start (Task *t, double timeout) {
   Scheduler *S = t->S;
+  double when;
   t->timed_out = false;
-  if (timeout >= 0)
-    weir_deadlines_start(&S->deadlines, &t->due, weirL_clock(S) + timeout, DUE_WAIT);
+  if (timeout < 0) return;
+  when = weirL_clock(S) + timeout;
+  if (!isinf(when)) weir_deadlines_start(&S->deadlines, &t->due, when, DUE_WAIT);
 }
 
 /* A branch waits through a handle. */
