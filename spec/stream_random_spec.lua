@@ -2,7 +2,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Each pipeline has a model: the same steps over plain arrays. However its readers end, what they have
--- got between them is what the model says, in its order.
+-- got between them is what the model says, in its order. A pipeline of requests has none: whoever gets one
+-- answers it, and every caller has its answer.
 
 local weir = require "weir"
 local stream = require "weir.stream"
@@ -195,5 +196,98 @@ describe("a pipeline made at random", function()
       local got = read_all(s, random)
       assert.same(expected, got, ("seed %d: %s"):format(seed, made_of))
     end
+  end))
+end)
+
+-- ---- requests -----------------------------------------------------------------------------------------
+
+-- Steps that hold requests, or pass them on in another shape.
+local holding = {
+  function(s, random) return s:chunks(random(4)) end,
+  function(s, random) return s:chunks_timeout(random(4), random(5) / 10) end,
+  function(s) return s:enumerate() end,
+  function(s, random)
+    local n = 0
+    return s:zip(function()
+      n = n + 1
+      return n
+    end):throttle(random(3) / 10)
+  end,
+  function(s) return s:map(function(...) return ... end) end,
+  function(s) return s:filter(function() return true end) end,
+  function(s) return s:merge {} end,
+  function(s) return s:timeout(0.2) end,
+  function(s, random)
+    return s:buffered(random(3), function(...)
+      weir.sleep(random(5) / 10)
+      return ...
+    end)
+  end,
+  function(s, random)
+    return s:buffer_unordered(random(3), function(...)
+      weir.sleep(random(5) / 10)
+      return ...
+    end)
+  end,
+}
+
+local function answer(v)
+  if type(v) ~= "table" then return end
+  if v.reply then return v.reply:send(v.number) end
+  for _, part in pairs(v) do answer(part) end
+end
+
+local function answered(...)
+  for i = 1, select("#", ...) do answer((select(i, ...))) end
+  return ...
+end
+
+-- Each is the body of a task, which may be aborted.
+local askers = {
+  function(s, random) answered(s:next(random(4) / 10)) end,
+  function(s, random) s:peek(random(4) / 10) end,
+  function(s) answered(s:next()) end,
+  function(s, random) weir.timeout(random(4) / 10, function() answered(s:next()) end) end,
+  function(s, random) weir.timeout(random(4) / 10, function() answered(s:collect()) end) end,
+  function(s, random) answered(select(2, weir.select { s, weir.after(random(4) / 10) })) end,
+  function(s, random, relay) weir.timeout(random(4) / 10, s.forward, s, relay) end,
+}
+
+local function requests(random)
+  local tx, rx = weir.mpsc(random(3))
+  local callers = {}
+  for i = 1, NUMBERS do
+    callers[i] = weir.spawn(function(sender)
+      weir.sleep(random(30) / 10)
+      return sender:call { number = i }
+    end, tx:clone())
+  end
+  return stream.from(rx), callers, tx
+end
+
+describe("a pipeline of requests made at random", function()
+  it("has every request answered, however its readers end", helper.failing(function(seen)
+    for seed = 1, PIPELINES do
+      local random = generator(seed)
+      local s, callers, filler = requests(random)
+      for _ = 1, random(4) do s = holding[random(#holding)](s, random) end
+      s = s:peekable()
+      local relay, relayed = weir.mpsc(1)
+      repeat
+        local asker = askers[random(#askers)]
+        local task = weir.spawn(function() asker(s, random, relay) end)
+        task:join(random(5) / 10)
+        task:abort()
+        task:join()
+        answered(relayed:try_recv())
+        filler:try_send { number = 0 } -- a chunk may wait for more
+        local unanswered = false
+        for _, caller in ipairs(callers) do unanswered = unanswered or not caller:is_finished() end
+      until not unanswered
+      for i, caller in ipairs(callers) do
+        assert.same({ true, i }, { caller:join(0) }, ("seed %d"):format(seed))
+      end
+    end
+    assert.same({}, seen)
   end))
 end)
