@@ -408,6 +408,16 @@ describe("A handle in a stream", function()
     end))
   end
 
+  it("is dropped with a message that is only counted", paused(function()
+    local tx, rx = weir.mpsc(4)
+    local caller = request(tx)
+    local s = stream.from(rx)
+    local counter = later(s.count, s)
+    assert.same({ true, nil, "closed" }, { caller:join(1) })
+    tx:drop()
+    assert.same({ true, 1 }, { counter:join(1) })
+  end))
+
   it("goes on from a message that filter leaves out, if it was moved on", paused(function()
     local tx, rx = weir.mpsc(4)
     local caller = request(tx)

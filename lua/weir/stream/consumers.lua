@@ -83,13 +83,17 @@ function methods.any(self, f)
   return holds
 end
 
+-- An element that is only counted dies.
+local function counted(root, n, status, ...)
+  if status ~= true then return status ~= false, n end
+  if root.messages then node.discard({ n = select("#", ...), ... }, true) end
+  return true, n + 1
+end
+
 function methods.count(self)
   local root = state(self, KIND)
-  local n, status = 0, true
-  while status do
-    status = advance(self, root)
-    if status == true then n = n + 1 end
-  end
+  local more, n = true, 0
+  while more do more, n = counted(root, n, advance(self, root)) end
   return n
 end
 
