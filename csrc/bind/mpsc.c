@@ -406,10 +406,13 @@ static bool mpsc_recv_ready (lua_State *L, int i) {
 /* An mpsc channel has one receiver: one task waits on it at a time. */
 static void recv_guard (lua_State *L, int i) {
   const Handle *h = (Handle *)lua_touserdata(L, i);
-  if (h->o.tag == (TAG_LIVE | (uint32_t)MPSC_RECEIVER) &&
-      !weir_list_empty(&((Mpsc *)h->end)->k.items.line))
-    weirL_error(L, "another task waits on this receiver already: an mpsc channel has one "
-                "receiver, weir.mpmc may have several");
+  const weir_Link *line, *x;
+  if (h->o.tag != (TAG_LIVE | (uint32_t)MPSC_RECEIVER)) return;
+  line = &((Mpsc *)h->end)->k.items.line;
+  for (x = line->next; x != line; x = x->next)  /* who is to end goes at its turn */
+    if (!weir_container(weir_container(x, const weir_Waiter, link)->parking, const Task, parking)->aborting)
+      weirL_error(L, "another task waits on this receiver already: an mpsc channel has one "
+                  "receiver, weir.mpmc may have several");
 }
 
 static void mpsc_recv_enter (lua_State *L, int i, weir_Waiter *w) {
