@@ -79,8 +79,12 @@ local function new(weir, sim, w, capacity, mpmc, unbounded)
       enter = function(waiter) Sim.stand(c.room, waiter, n) end }
   end
 
+  -- Does another task wait, that is not to end?
   local function one_receiver()
-    return not mpmc and #c.items.line > 0
+    for _, waiter in ipairs(c.items.line) do
+      if not mpmc and not waiter.task.aborting then return true end
+    end
+    return false
   end
 
   function b.recv(rx)
