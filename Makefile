@@ -212,11 +212,11 @@ check-asan: build
 	$(WITH_TREE) sh tools/specs.sh "$(LIMIT) env $$checker $$preload $(BUSTED)" $(SPECS)
 
 # The collector in the way, in four manners. A process for each file: a whole collection walks what is alive. Left out:
-# what mostly waits for other programs, what steers the collector itself (finalizer, regress/003 to 005), and what is made to be long.
+# what mostly waits for other programs, what steers the collector itself (finalizer, regress/003 to 005 and 007), and what is made to be long.
 COLLECTORS  = step cycle generational reversed
 COLLECTED   = $(if $(filter spec,$(SPECS)),$(filter-out $(addprefix spec/,$(addsuffix _spec.lua,chat cqueues docs \
                 examples finalizer interrupt kv luv rock)) \
-                spec/regress/003-% spec/regress/004-% spec/regress/005-%,\
+                spec/regress/003-% spec/regress/004-% spec/regress/005-% spec/regress/007-%,\
                 $(wildcard spec/*_spec.lua spec/regress/*_spec.lua)),$(SPECS))
 collector:
 	@$(MAKE) --no-print-directory check-collector OUT=build/collector CFLAGS='-O2 -g'
