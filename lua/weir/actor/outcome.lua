@@ -14,10 +14,11 @@ local current = weir.current
 
 local outcome = {}
 
--- What has happened already is not waited for, but a task that asks for it in a loop must give way at times
--- all the same: it asks this.
+--- What has happened already is not waited for, but a task that asks for it in a loop must give way at times
+--- all the same: it asks this.
 local happened = weir.once()
 happened:set(true)
+outcome.happened = happened
 
 -- task -> { err, traceback }: the error that goes through it now, with the place where it was raised.
 local raised = setmetatable({}, { __mode = "k" })
@@ -113,12 +114,6 @@ function outcome.verdict(ended)
   local results = ended.results
   if not results then return true end
   return true, table.unpack(results, 1, results.n)
-end
-
---- The verdict of a life that has ended, or of an outcome.
-function outcome.known(ended, seconds)
-  happened:wait(seconds)
-  return outcome.verdict(ended)
 end
 
 --- Waits for the end of `o`: the verdict, or nil, "timeout".

@@ -182,8 +182,10 @@ local function wait_down(cell, seconds)
   if task then
     local ok, why = task:join(seconds)
     if ok == nil then return nil, why end
+  else
+    outcome.happened:wait(seconds)
   end
-  if life and life.how then return outcome.known(life, seconds) end
+  if life and life.how then return outcome.verdict(life) end
   return true                       -- under a supervisor that has not started it yet
 end
 
