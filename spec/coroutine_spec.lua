@@ -53,6 +53,9 @@ describe("coroutine.resume", function()
       "bad argument #1 to 'resume' %(coroutine expected, got number%)")
     local many = coroutine.create(function(...) return select("#", ...) end)
     assert.same({ true, 200 }, { coroutine.resume(many, table.unpack({}, 1, 200)) })
+    local more = coroutine.create(function() return table.unpack({}, 1, 700000) end)
+    local function beside(...) return select("#", ...), coroutine.resume(more) end
+    assert.same({ 400000, false, "too many results to resume" }, { beside(table.unpack({}, 1, 400000)) })
   end))
 
   it("nests as deeply as before", function()
@@ -112,6 +115,17 @@ describe("a task whose coroutine was closed by a coroutine.close from before wei
       close(co)
       if not early then reply:send "m" end
       weir.yield()]],
+    ["in call, and is aborted"] = [[
+      local tx, rx = weir.mpsc(1)
+      local co
+      local task = weir.spawn(function() co = coroutine.running() tx:call {} end)
+      weir.yield()
+      local reply = rx:recv().reply
+      if early then task:abort() end
+      close(co)
+      task:abort()
+      weir.yield()
+      print(reply:send "m")]],
     ["in call, without a place"] = [[
       local tx, rx = weir.mpsc(1)
       tx:send "full"

@@ -230,6 +230,21 @@ describe("weir.select over a table with names and numbers", function()
     silent:drop()
   end))
 
+  it("sees one that comes to a table which was an array when it was looked at", paused(function()
+    local silent, quiet = weir.unbounded()
+    local tx, rx = weir.unbounded()
+    for i = 1, 60 do
+      local name = "k" .. i
+      local t = { [name] = false, [1] = quiet }   -- so both have their place in one part of the table
+      t[name] = nil
+      for _ = 1, 2 do assert.same({ nil, "empty" }, { weir.try_select(t) }) end
+      t[name] = rx
+      tx:send(i)
+      assert.same({ name, i }, { weir.try_select(t) })
+    end
+    silent:drop()
+  end))
+
   it("refuses names in select_biased, wherever they lie", paused(function()
     local _, rx = weir.unbounded()
     for i = 1, 20 do

@@ -12,6 +12,8 @@
 ** while it waits is put on that stack, above the Oneshot (`handed`). An Oneshot whose
 ** answer was taken is known to nobody else, and serves a later call.
 */
+#include <assert.h>
+
 #include "bind.h"
 
 enum { SPARES = 64 };
@@ -254,6 +256,7 @@ static int sender_call (lua_State *L) {
     weirL_oneshot_hang_up(L, S, o, CALL_REPLY);
     return n;
   }
+  assert(t != NULL);
   weirL_wait_start(t, seconds);
   t->calling = true;
   t->op = &call_op;
