@@ -452,6 +452,18 @@ void weirL_cut_short (lua_State *L, Task *t);
 static inline bool weirL_stands (const Task *t) {
   return t->hosts || lua_status(t->L) == LUA_YIELD;
 }
+
+/* How many values were put on top of the coroutine co for its next resume. [-0, +0, -] */
+static inline int weirL_passed (Task *t, lua_State *co) {
+  int n = t->pass;
+  t->pass = 0;
+  if (n == FRESH) return lua_gettop(co) - 1;
+  if (WEIR_UNLIKELY(lua_status(co) != LUA_YIELD)) {
+    lua_settop(co, 0);                          /* gone: a resume is to find it dead */
+    return 0;
+  }
+  return n;
+}
 static inline bool weirL_live (const void *o) {
   return (((const Object *)o)->tag & ~0xffu) == TAG_LIVE;
 }

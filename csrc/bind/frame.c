@@ -280,6 +280,7 @@ static int frame_k (lua_State *L, int status, lua_KContext ctx) {
   Frame *f = (Frame *)ctx;
   Scheduler *S = weirL_scheduler(L);
   Task *t = f->task;
+  (void)status;
   if (f->cut && !f->over) {
     if (!weirL_close_frames(L, S, t, f->outer)) {
       t->L = L;
@@ -289,9 +290,7 @@ static int frame_k (lua_State *L, int status, lua_KContext ctx) {
   }
   if (f->over) return scope_end(L, S, t, f);
   t->status = RUNNING;
-  status = t->L == f->co ? t->pass : 0;         /* a message that was handed over */
-  if (status > 0) t->pass = 0;
-  return go_on(L, S, f, status);
+  return go_on(L, S, f, t->pass != 0 && t->L == f->co ? weirL_passed(t, f->co) : 0);
 }
 
 /* A frame at index 1 for the function and arguments above it, in the running

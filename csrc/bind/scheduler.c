@@ -393,10 +393,7 @@ static WEIR_INLINE void resume_task (lua_State *L, Scheduler *S, Task *t) {
   int status, n = 0, pass = 0;
   if (WEIR_UNLIKELY(t->aborting || t->late || t->parking.parked) && !weirL_woken_early(L, S, t))
     return;
-  if (t->pass != 0 && t->L == co) {
-    pass = t->pass == FRESH ? lua_gettop(co) - 1 : t->pass;
-    t->pass = 0;
-  }
+  if (t->pass != 0 && t->L == co) pass = weirL_passed(t, co);
   t->hosted = false;
   t->status = RUNNING;
   S->current = t;
