@@ -167,7 +167,7 @@ static const Action actions[] = {
 
   {OURS, "(collect)", ""}, {OURS, "(end)", ""}, {OURS, "(raise)", ""}, {OURS, "(other)", ""},
   {OURS, "(starve)", ""}, {OURS, "(forget)", ""}, {OURS, "(copy)", ""}, {OURS, "(length)", ""},
-  {OURS, "(next)", ""}, {OURS, "(text)", ""}};
+  {OURS, "(next)", ""}, {OURS, "(text)", ""}, {FUNCTION, "disown", "o"}, {FUNCTION, "report", "o"}};
 
 enum { ACTIONS = sizeof actions / sizeof *actions };
 
