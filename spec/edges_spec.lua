@@ -121,6 +121,32 @@ describe("a receiver on which a task waits that is to end", function()
   end))
 end)
 
+describe("a moved receiver that is kept, through which a task waited", function()
+  for what, wait in pairs {
+    ["recv"] = function(rx) rx:recv() end,
+    ["recv with a time"] = function(rx) rx:recv(100) end,
+    ["select"] = function(rx) weir.select { rx, weir.after(100) } end,
+    ["a select with names"] = function(rx) weir.select { a = rx, b = weir.after(100) } end,
+  } do
+    it("does not keep its channel once that was aborted: " .. what, paused(function()
+      local tx, rx = weir.mpsc(2)
+      local sender, receiver = weir.mpmc(2)
+      local task = weir.spawn(function() wait(receiver) end)
+      weir.yield()
+      sender:send(tx:reserve())
+      assert.is_true(sender:try_send(receiver))   -- into its own channel: nothing else keeps that
+      task:abort()
+      task:join()
+      sender = nil
+      helper.collect()
+      assert.is_nil(sender)
+      assert.equal(2, tx:capacity())
+      assert.is_true(rx:is_empty())
+      assert.matches("was moved", tostring(receiver))
+    end))
+  end
+end)
+
 describe("weir.tasks", function()
   it("can be asked by a finalizer while a task ends, and spawns", paused(function()
     local counts = {}

@@ -68,12 +68,33 @@ void weirL_wait_over (Task *t) {
   }
 }
 
+/* Does the task wait through a handle that was moved meanwhile? */
+static bool through_spent (const Task *t) {
+  const weir_Parking *p = &t->parking;
+  uint32_t i;
+  for (i = 0; i < p->nbranch; i++)
+    if (p->branch[i].through != NULL && !weirL_live(p->branch[i].through)) return true;
+  return false;
+}
+
+/* The wait of the C function on top of co is over: what it waited through, and is spent, keeps
+** its channel alive no longer. */
+static void let_all_go (lua_State *co) {
+  int i;
+  for (i = lua_gettop(co); i > 0; i--) {
+    const Handle *h = weirL_handle(co, i);
+    if (h != NULL && !weirL_live(h)) weirL_let_go(co, h, i);
+  }
+}
+
 /* End the wait going on, whatever its state; grants go to the next in line. */
 void weirL_cut_short (lua_State *L, Task *t) {
+  bool spent = through_spent(t);
   if (t->hands) weirL_recv_cut(t);
   if (WEIR_UNLIKELY(t->calling) && !weirL_stands(t)) weirL_call_lost(t);
   weir_unpark(&t->parking);
   weirL_wait_over(t);
+  if (WEIR_UNLIKELY(spent) && weirL_stands(t)) let_all_go(t->L);
   if (WEIR_UNLIKELY(t->calling)) weirL_call_cut(L, t);
   t->parking.nbranch = 0;
   weir_deadlines_stop(&t->S->deadlines, &t->due);
