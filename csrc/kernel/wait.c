@@ -12,7 +12,7 @@
 **     or the Parking is unparked
 ** W4  `wake` is called once for each win, and only for a parked Parking
 ** W5  in an event's line those who stand there again come first, in the order in which they
-**     came: they look in that order when they are told
+**     came: they look in that order when they are told (spec/model knows it, the explorers do not)
 */
 #include <assert.h>
 
